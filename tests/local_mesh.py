@@ -1,20 +1,25 @@
 """The local MESH for tests: started as in the local run, set through the control endpoint."""
 
 import os
+import random
 import select
 import subprocess
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialVault
 from gpconnect_messaging.mesh import MailboxCredentials, MeshClient, OutboundMessage
+from gpconnect_messaging.mesh.chunking import Chunking
+from gpconnect_messaging.steps.send import PostponedError
 from infra.local.environments import environment
 from infra.local.mesh.configuration import DEFAULT_COMMUNITY, Community
 from infra.local.practice.answering import Answer
@@ -22,12 +27,13 @@ from infra.local.practice.reading import Reading
 from infra.local.practice.responding import Practice, Shape, write
 from infra.local.processes import SupervisorClient
 from tests.examples import ROOT
-from tests.in_memory import Secrets
+from tests.fakes.product import TO_PRACTICE, WORKFLOW, Product
+from tests.fakes.secrets_manager import Secrets
 
 COMMUNITY = Community.read(DEFAULT_COMMUNITY)
 SENDER, PRACTICE = "Y90001OT001", "A20047OT001"
-WORKFLOW = "GPCONNECT_SEND_DOCUMENT"
-TO_PRACTICE = "GPPROVIDER_9658218865_19331114_WRIGHT"
+SUBJECT = "Consultation report for Garth WRIGHT, NHS Number 9658218865, seen at Riverside"
+CHUNKING = Chunking(largest_whole=20_000, chunk_bytes=8_000, smallest_chunk=0)
 
 
 @dataclass
@@ -109,6 +115,38 @@ def secrets() -> Secrets:
 def connections(url: str, held: Secrets | None = None) -> MeshConnections:
     """The product's connections to a MESH, over the community's secrets."""
     return MeshConnections(url, CredentialVault(held or secrets(), "mailboxes", "mesh"))  # type: ignore[arg-type]
+
+
+class ProductOnMesh(Product):
+    """The product over fakes of AWS, and on a real MESH."""
+
+    def __init__(self, url: str, held: Secrets | None = None) -> None:
+        super().__init__(drop=None, at=datetime.now(UTC))
+        self.connections = connections(url, held)
+        self.sender = replace(self.sender, chunking=CHUNKING)
+
+    def build(self, size: int, to: str = TO_PRACTICE) -> str:
+        """Store a message of some size, as the builder does."""
+        message_id, month = str(uuid.uuid4()), timedelta(days=30)
+        content = f"<message id='{message_id}'>".encode() + random.Random(message_id).randbytes(size)
+        self.stored(message_id, content, to=to, subject=SUBJECT, infrastructure_due=month, business_due=month)
+        self.send_queue.put(message_id, SENDER)
+        return message_id
+
+    def send(self, message_id: str) -> None:
+        """Send, as the queue would have it: what is postponed comes again."""
+        try:
+            self.sender.send(message_id)
+        except PostponedError:
+            self.send_queue.put(message_id, SENDER)
+
+    def events(self, message_id: str, *kinds: EventType) -> list[LedgerEvent]:
+        """What the ledger has of a message, of these kinds."""
+        return self.history(message_id).of(*kinds)
+
+    def history(self, message_id: str) -> MessageHistory:
+        """Everything that the ledger has of a message."""
+        return self.row(message_id).history
 
 
 @contextmanager

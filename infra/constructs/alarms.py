@@ -259,7 +259,8 @@ class Alarms(Construct):
             measured("Quarantined", by="poller", every=_FIVE_MINUTES, statistic="Maximum"),
             threshold=0,
             what_to_do="The poller failed on a received message five times and quarantined it. It stays in MESH for at "
-            "most 30 days, and the response does not count. Find the cause in the poller's log, then retry it: gpcm mailbox retry.",
+            "most 30 days, and the response does not count. Find the cause in the poller's log, then retry it: "
+            "gpcm mailbox retry.",
         )
 
     def watch_schedules(self, mailboxes: tuple[str, ...]) -> None:

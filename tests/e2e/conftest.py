@@ -25,7 +25,7 @@ class NotReachedError(AssertionError):
 
 
 @dataclass(frozen=True)
-class Product:
+class DeployedProduct:
     """The running product, with the words that tests need."""
 
     run: LocalRun
@@ -121,7 +121,7 @@ def run(local_run: LocalRun) -> LocalRun:
 
 
 @pytest.fixture
-def product(run: LocalRun) -> Iterator[Product]:
-    product = Product(run)
+def product(run: LocalRun) -> Iterator[DeployedProduct]:
+    product = DeployedProduct(run)
     yield product
     product.mesh("DELETE", "faults")

@@ -32,7 +32,7 @@ from gpconnect_messaging.steps.send import Sender
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 from infra.local.run import LocalRun
 from tests.crash_injection import Crasher
-from tests.e2e.conftest import PDF, Product
+from tests.e2e.conftest import PDF, DeployedProduct
 from tests.examples import request_data
 
 PATIENCE = Timeouts(requeue_after=timedelta(seconds=15), resolve_after=timedelta(seconds=10))
@@ -49,7 +49,7 @@ class NoQueue:
 class Steps:
     """The three steps over the deployed stack; every effect is a crash point."""
 
-    def __init__(self, product: Product) -> None:
+    def __init__(self, product: DeployedProduct) -> None:
         outputs = product.run.outputs
         self.crasher = Crasher()
         self._product = product
@@ -81,7 +81,7 @@ class Steps:
         )
         # The lease of a dead poller ends before the test stops waiting.
         lease = timedelta(seconds=5)
-        # Here it is the poller that dies again and again, and no fault of the message, which would be quarantined for it.
+        # The poller dies here, and not because of the message, which would be quarantined for it.
         self.poller = Poller(
             evidence=evidence, ledger=ledger, mesh=self.mesh, notifier=notifier,
             identifiers=product.run.identifiers, lease=lease, most_tries=1000,
@@ -105,12 +105,12 @@ class Steps:
 
 @pytest.fixture(scope="module")
 def steps(run: LocalRun) -> Iterator[Steps]:
-    steps = Steps(Product(run))
+    steps = Steps(DeployedProduct(run))
     yield steps
     steps.mesh.close()
 
 
-def test_a_builder_that_dies_anywhere_leaves_one_message_of_one_version(product: Product, steps: Steps) -> None:
+def test_a_builder_that_dies_anywhere_leaves_one_message_of_one_version(product: DeployedProduct, steps: Steps) -> None:
     with steps.crasher.dying_at(None):
         first = steps.builder.dropped(*steps.placed())
     points, built = steps.crasher.seen, [first.message_id]
@@ -130,7 +130,7 @@ def test_a_builder_that_dies_anywhere_leaves_one_message_of_one_version(product:
 
 
 def test_a_sender_that_dies_anywhere_loses_nothing_and_hides_no_second_copy(
-    product: Product, steps: Steps, monkeypatch: pytest.MonkeyPatch
+    product: DeployedProduct, steps: Steps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = MeshClient.send
 
@@ -165,7 +165,7 @@ def test_a_sender_that_dies_anywhere_loses_nothing_and_hides_no_second_copy(
 
 
 def test_of_two_senders_at_the_same_moment_one_uploads(
-    product: Product, steps: Steps, monkeypatch: pytest.MonkeyPatch
+    product: DeployedProduct, steps: Steps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both_ready, copy = threading.Barrier(2), Outbox.copy_message
 
@@ -185,7 +185,7 @@ def test_of_two_senders_at_the_same_moment_one_uploads(
         assert len(product.uploads(message)) == 1
 
 
-def test_a_poller_that_dies_anywhere_lets_every_answer_land_once(product: Product, steps: Steps) -> None:
+def test_a_poller_that_dies_anywhere_lets_every_answer_land_once(product: DeployedProduct, steps: Steps) -> None:
     with steps.crasher.dying_at(None):
         built = [steps.builder.dropped(*steps.placed()).message_id for _ in range(12)]
 
@@ -222,7 +222,7 @@ def test_a_poller_that_dies_anywhere_lets_every_answer_land_once(product: Produc
     print(f"{point - 1} crash points of the poller")
 
 
-def found(product: Product, message_ids: list[str]) -> list[Any]:
+def found(product: DeployedProduct, message_ids: list[str]) -> list[Any]:
     """The messages with these ids, in any order; all must be in the ledger."""
     wanted = set(message_ids)
     messages = [message for message in product.run.messages() if message.message_id in wanted]

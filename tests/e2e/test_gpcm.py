@@ -18,7 +18,7 @@ from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
 from infra.local.operators import of_product
 from infra.local.run import LocalRun
 from infra.local.scenarios import SCENARIOS
-from tests.e2e.conftest import Product
+from tests.e2e.conftest import DeployedProduct
 from tests.e2e.test_no_personal_data import revealing
 from tests.examples import REQUESTS, request_data
 
@@ -34,7 +34,7 @@ ELSEWHERE = {
 class Terminal:
     """gpcm at a running product, and all that it ever said without revealing."""
 
-    product: Product
+    product: DeployedProduct
     used: set[tuple[str, ...]] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
 
@@ -72,7 +72,7 @@ def commands() -> set[tuple[str, ...]]:
 
 @pytest.fixture(scope="module")
 def terminal(run: LocalRun) -> Terminal:
-    return Terminal(Product(run))
+    return Terminal(DeployedProduct(run))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from gpcm.dropping import Dropped
 from infra.local.ledger import Message
 from infra.local.run import LocalRun
-from tests.e2e.conftest import Product
+from tests.e2e.conftest import DeployedProduct
 from tests.examples import request_data
 
 HELD: dict[str, Any] = {"mailbox": "Y90001OT002"}
@@ -23,17 +23,17 @@ def ahead() -> str:
 @pytest.fixture(scope="module", autouse=True)
 def _awake(run: LocalRun) -> None:
     """A builder that has to start first could find the window over."""
-    product = Product(run)
+    product = DeployedProduct(run)
     becomes(product, product.drop(clinically_relevant=False), "NOT_REQUIRED")
 
 
-def own_row(product: Product, dropped: Dropped) -> Message:
+def own_row(product: DeployedProduct, dropped: Dropped) -> Message:
     """A request's own row, and not those of the messages that it became."""
     (found,) = (message for message in product.run.messages_of(dropped) if message.message_id == dropped.request_id)
     return found
 
 
-def becomes(product: Product, dropped: Dropped, status: str) -> Message:
+def becomes(product: DeployedProduct, dropped: Dropped, status: str) -> Message:
     def there() -> bool:
         found = product.run.messages_of(dropped)
         return any(message.message_id == dropped.request_id and message.status == status for message in found)
@@ -42,30 +42,30 @@ def becomes(product: Product, dropped: Dropped, status: str) -> Message:
     return own_row(product, dropped)
 
 
-def released_as(product: Product, row: Message) -> Message:
+def released_as(product: DeployedProduct, row: Message) -> Message:
     (message_id,) = next(event.details["message_ids"] for event in row.events if event.kind == "released")
     (found,) = (message for message in product.run.messages_of(row.request_id) if message.message_id == message_id)
     return found
 
 
-def delivered(product: Product, row: Message) -> Message:
+def delivered(product: DeployedProduct, row: Message) -> Message:
     product.wait(lambda: released_as(product, row).status == "DELIVERED")
     return released_as(product, row)
 
 
-def overwrite(product: Product, dropped: Dropped) -> None:
+def overwrite(product: DeployedProduct, dropped: Dropped) -> None:
     """Write something else over the document of a request: what was checked is sent all the same."""
     key, bucket = dropped.key.replace("request.json", "report.pdf"), product.run.outputs["DropBucketName"]
     product.run.session.client("s3").put_object(Bucket=bucket, Key=key, Body=b"not a PDF at all")
 
 
-def withdraw(product: Product, encounter: str) -> Dropped:
+def withdraw(product: DeployedProduct, encounter: str) -> Dropped:
     wanted = {"kind": "withdraw", "mailbox": HELD["mailbox"], "encounter": encounter, "deleted": ahead()}
     return product.run.drop_request(wanted, {})
 
 
 @pytest.mark.requirement("GPCM-SD-CS-075", "GPCM-SD-CS-076")
-def test_only_the_newest_of_a_window_is_sent_and_the_next_is_the_next_version(product: Product) -> None:
+def test_only_the_newest_of_a_window_is_sent_and_the_next_is_the_next_version(product: DeployedProduct) -> None:
     encounter = str(uuid.uuid4())
     first = product.drop(**HELD, encounter=encounter, consultation__updated=ahead())
     becomes(product, first, "HELD")
@@ -89,7 +89,7 @@ def test_only_the_newest_of_a_window_is_sent_and_the_next_is_the_next_version(pr
 
 
 @pytest.mark.requirement("GPCM-SD-CS-077")
-def test_a_withdrawal_stops_what_is_held_and_warns_of_what_was_sent(product: Product) -> None:
+def test_a_withdrawal_stops_what_is_held_and_warns_of_what_was_sent(product: DeployedProduct) -> None:
     encounter = str(uuid.uuid4())
     message = delivered(
         product, becomes(product, product.drop(**HELD, encounter=encounter, consultation__updated=ahead()), "RELEASED")
@@ -109,6 +109,6 @@ def test_a_withdrawal_stops_what_is_held_and_warns_of_what_was_sent(product: Pro
 
 
 @pytest.mark.requirement("GPCM-SD-CS-071")
-def test_a_patient_of_the_senders_own_gets_no_message(product: Product) -> None:
+def test_a_patient_of_the_senders_own_gets_no_message(product: DeployedProduct) -> None:
     dropped = product.drop(registered_practice={"ods_code": "Y90001"})
     assert [event.kind for event in becomes(product, dropped, "NOT_REQUIRED").events] == ["not required"]

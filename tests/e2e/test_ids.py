@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 from gpconnect_messaging.derived_ids import Identifiers, encounter_key_of
 from infra.local.run import LocalRun
-from tests.e2e.conftest import Product
+from tests.e2e.conftest import DeployedProduct
 
 NAMESPACE = UUID("6d1f8a44-93a5-5f0e-9b1c-2f4a6c1f7b70")
 """What ids were derived with before there was a secret: it is in the published history."""
@@ -35,7 +35,7 @@ def _public_ids(row: dict[str, Any]) -> set[str]:
 
 
 def test_no_id_of_a_run_can_be_computed_without_its_secret(run: LocalRun) -> None:
-    product = Product(run)
+    product = DeployedProduct(run)
     first, second = product.drop(), product.drop("rendered-report")
     for dropped in (first, second):
         product.reaches(dropped, "DELIVERED")
@@ -51,7 +51,7 @@ def test_no_id_of_a_run_can_be_computed_without_its_secret(run: LocalRun) -> Non
 
 
 def test_an_encounter_is_found_from_a_message_id_alone(run: LocalRun) -> None:
-    product = Product(run)
+    product = DeployedProduct(run)
     dropped = product.drop()
     product.reaches(dropped, "DELIVERED")
     message = product.message(dropped)

@@ -4,10 +4,10 @@ import random
 import time
 
 from gpcm.functions import FunctionFailedError
-from tests.e2e.conftest import Product
+from tests.e2e.conftest import DeployedProduct
 
 
-def test_killed_functions_lose_nothing_and_hide_no_second_copy(product: Product) -> None:
+def test_killed_functions_lose_nothing_and_hide_no_second_copy(product: DeployedProduct) -> None:
     seed = random.randrange(10**6)
     print(f"seed of the killings: {seed}")
     dice = random.Random(seed)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from infra.local.run import LocalRun
-from tests.e2e.conftest import PDF, Product
+from tests.e2e.conftest import PDF, DeployedProduct
 from tests.examples import REQUESTS, request_data
 
 SAMPLES = sorted(folder.name for folder in REQUESTS.iterdir())
@@ -42,9 +42,9 @@ def revealing(text: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def sent(run: LocalRun) -> Product:
+def sent(run: LocalRun) -> DeployedProduct:
     """All samples sent, one under a key that names the patient; records the notifications and the send queue."""
-    product = Product(run)
+    product = DeployedProduct(run)
     dropped = [product.run.drop(REQUESTS / name, {"encounter": f"WRIGHT-{uuid.uuid4()}"}) for name in SAMPLES]
     store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
     folder = f"KEY-THAT-NAMES-WRIGHT/{uuid.uuid4()}"
@@ -62,21 +62,21 @@ def sent(run: LocalRun) -> Product:
 
 
 @pytest.mark.parametrize("function", ["builder", "sender", "poller"])
-def test_no_log_line_or_metric_of_a_function_names_anyone(sent: Product, function: str) -> None:
+def test_no_log_line_or_metric_of_a_function_names_anyone(sent: DeployedProduct, function: str) -> None:
     lines = sent.run.logs(function)
     assert len(lines) > 5
     assert any('"_aws"' in line for line in lines), "metrics are log lines; there must be some"
     assert [(found, line) for line in lines if (found := revealing(line))] == []
 
 
-def test_cloudwatch_holds_nothing_else(sent: Product) -> None:
+def test_cloudwatch_holds_nothing_else(sent: DeployedProduct) -> None:
     logs = sent.run.session.client("logs")
     for group in logs.describe_log_groups()["logGroups"]:
         for event in logs.filter_log_events(logGroupName=group["logGroupName"])["events"]:
             assert revealing(str(event["message"])) == []
 
 
-def test_no_key_of_ours_names_anyone(sent: Product) -> None:
+def test_no_key_of_ours_names_anyone(sent: DeployedProduct) -> None:
     store = sent.run.session.client("s3")
     for bucket in ("OutboxBucketName", "EvidenceBucketName"):
         keys = [
@@ -92,14 +92,14 @@ def test_no_key_of_ours_names_anyone(sent: Product) -> None:
     assert revealing(" ".join(str(item.get(name)) for item in items for name in indexed)) == []
 
 
-def test_nothing_in_the_ledger_but_the_senders_own_reference_and_folder_names_anyone(sent: Product) -> None:
+def test_nothing_in_the_ledger_but_the_senders_own_reference_and_folder_names_anyone(sent: DeployedProduct) -> None:
     table = sent.run.session.resource("dynamodb").Table(sent.run.outputs["LedgerTableName"])
     for item in table.scan()["Items"]:
         ours = {name: value for name, value in item.items() if name not in {"encounter", "folder"}}
         assert revealing(str(ours)) == []
 
 
-def test_the_send_queue_carries_ids_only(sent: Product) -> None:
+def test_the_send_queue_carries_ids_only(sent: DeployedProduct) -> None:
     """Stop the sender for a moment, so that the send queue can be read."""
     run = sent.run
     functions, queue = run.session.client("lambda"), run.session.client("sqs")
@@ -124,7 +124,7 @@ def test_the_send_queue_carries_ids_only(sent: Product) -> None:
     sent.reaches(dropped, "DELIVERED")
 
 
-def test_notifications_name_messages_and_never_people(sent: Product) -> None:
+def test_notifications_name_messages_and_never_people(sent: DeployedProduct) -> None:
     run = sent.run
     queue, topic = run.session.client("sqs"), run.session.client("sns")
     url = queue.create_queue(QueueName=f"overhearing-{uuid.uuid4()}")["QueueUrl"]

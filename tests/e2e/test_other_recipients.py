@@ -7,20 +7,20 @@ import pytest
 
 from gpcm.dropping import Dropped
 from infra.local.ledger import Message
-from tests.e2e.conftest import Product
+from tests.e2e.conftest import DeployedProduct
 from tests.e2e.test_statuses import notifications
 from tests.examples import REQUESTS, request_data
 
 NAME = "online-consultation-1.5-pharmacy"
 
 
-def drop(product: Product, **changes: Any) -> Dropped:
+def drop(product: DeployedProduct, **changes: Any) -> Dropped:
     files = {file.name: file.read_bytes() for file in (REQUESTS / NAME).iterdir() if file.name != "request.json"}
     request = request_data(NAME, encounter=str(uuid.uuid4()), **changes)
     return product.run.drop_request(request, files)
 
 
-def the_two(product: Product, dropped: Dropped, *statuses: str) -> tuple[Message, Message]:
+def the_two(product: DeployedProduct, dropped: Dropped, *statuses: str) -> tuple[Message, Message]:
     """The messages of a request, to the care provider and to the practice, once they have these statuses."""
 
     def found() -> dict[str, Message]:
@@ -32,7 +32,7 @@ def the_two(product: Product, dropped: Dropped, *statuses: str) -> tuple[Message
 
 
 @pytest.mark.requirement("GPCM-SD-OC-159", "GPCM-SD-OC-141", "GPCM-SD-OC-142")
-def test_the_pharmacy_gets_it_for_action_and_the_practice_a_copy(product: Product) -> None:
+def test_the_pharmacy_gets_it_for_action_and_the_practice_a_copy(product: DeployedProduct) -> None:
     dropped = drop(product)
     pharmacy, practice = the_two(product, dropped, "DELIVERED", "DELIVERED")
     (to_pharmacy,), (to_practice,) = product.uploads(pharmacy), product.uploads(practice)
@@ -42,7 +42,7 @@ def test_the_pharmacy_gets_it_for_action_and_the_practice_a_copy(product: Produc
         assert notifications(product, f"MESSAGE#{message.message_id}") == []
 
 
-def test_an_organisation_with_two_mailboxes_is_a_persons_to_decide(product: Product) -> None:
+def test_an_organisation_with_two_mailboxes_is_a_persons_to_decide(product: DeployedProduct) -> None:
     dropped = drop(product, care_provider={"ods_code": "Y90004"})
     provider, practice = the_two(product, dropped, "REFUSED", "DELIVERED")
     assert product.uploads(provider) == []

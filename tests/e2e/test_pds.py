@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gpcm.dropping import Dropped
 from gpconnect_messaging.pds.budget import SharedBudget
 from infra.local.ledger import Message
-from tests.e2e.conftest import PDF, Product
+from tests.e2e.conftest import PDF, DeployedProduct
 from tests.examples import request_data
-from tests.local_pds import private_key, secret
+from tests.fakes.pds import private_key, secret
 
 MAILBOX = "Y90003OT001"
 WRIGHT = ("9658218865", "WRIGHT", "1933-11-14")
@@ -42,18 +42,18 @@ ANSWERS: dict[tuple[str, str, str], tuple[str, str]] = {
 
 
 @pytest.fixture
-def pds(product: Product) -> Iterator[Product]:
+def pds(product: DeployedProduct) -> Iterator[DeployedProduct]:
     yield product
     control(product, "DELETE", "next")
 
 
-def control(product: Product, method: str, name: str, content: Any = None) -> Any:
+def control(product: DeployedProduct, method: str, name: str, content: Any = None) -> Any:
     answer = httpx.request(method, f"{product.run.pds_url}/control/{name}", json=content, timeout=10)
     answer.raise_for_status()
     return answer.json()
 
 
-def drop(product: Product, nhs_number: str, family: str, birth_date: str) -> Dropped:
+def drop(product: DeployedProduct, nhs_number: str, family: str, birth_date: str) -> Dropped:
     request = request_data(
         mailbox=MAILBOX,
         organisation__ods_code="Y90003",
@@ -71,7 +71,7 @@ def told_of(message: Message) -> str:
 
 
 @pytest.mark.requirement("GPCM-SD-CS-071", "GPCM-SD-CS-072", "GPCM-SD-084")
-def test_each_answer_has_its_outcome(pds: Product) -> None:
+def test_each_answer_has_its_outcome(pds: DeployedProduct) -> None:
     control(pds, "DELETE", "requests")
     tokens_before = control(pds, "GET", "requests")["tokens"]  # other tests' builders share the run
     dropped = {person: drop(pds, *person) for person in ANSWERS}
@@ -88,14 +88,14 @@ def test_each_answer_has_its_outcome(pds: Product) -> None:
     assert asked["tokens"] - tokens_before <= 2, "each of two builders asked for one"
 
 
-def test_both_values_are_kept_for_those_who_decide_and_no_function_can_read_them(pds: Product) -> None:
+def test_both_values_are_kept_for_those_who_decide_and_no_function_can_read_them(pds: DeployedProduct) -> None:
     message = pds.reaches(drop(pds, "9990000107", "TESTFIELD", "1985-04-21"), "HELD")
     store, bucket = pds.run.session.client("s3"), pds.run.outputs["EvidenceBucketName"]
     kept = store.get_object(Bucket=bucket, Key=f"comparisons/{message.request_id}.json")["Body"].read()
     assert json.loads(kept) == {"patient.name.family": {"request": "TESTFIELD", "PDS": "O’TEST-ÅBERG"}}
 
 
-def test_an_outage_keeps_the_request_until_pds_answers(pds: Product) -> None:
+def test_an_outage_keeps_the_request_until_pds_answers(pds: DeployedProduct) -> None:
     control(pds, "POST", "next", {"mode": "down", "count": 3})
     dropped = drop(pds, *WRIGHT)
     pds.wait(lambda: "DELIVERED" in {row.status for row in pds.run.messages_of(dropped)})
@@ -105,7 +105,7 @@ def test_an_outage_keeps_the_request_until_pds_answers(pds: Product) -> None:
     assert kinds[-1] == "released"
 
 
-def test_a_key_is_rotated_without_a_deployment(pds: Product) -> None:
+def test_a_key_is_rotated_without_a_deployment(pds: DeployedProduct) -> None:
     """The old key goes at once, with every token that it got: the builders read the secret afresh when refused."""
     run = pds.run
     vault, name = run.session.client("secretsmanager"), run.outputs["PdsSecretName"]
@@ -117,7 +117,7 @@ def test_a_key_is_rotated_without_a_deployment(pds: Product) -> None:
     pds.reaches(drop(pds, *WRIGHT), "DELIVERED")
 
 
-def test_the_budget_holds_on_the_deployed_table(product: Product) -> None:
+def test_the_budget_holds_on_the_deployed_table(product: DeployedProduct) -> None:
     run = product.run
 
     def budget() -> SharedBudget:
@@ -135,7 +135,7 @@ def test_the_budget_holds_on_the_deployed_table(product: Product) -> None:
     assert waits[-1] > 0.02, "twenty moments a fiftieth of a second apart cannot all be now"
 
 
-def test_no_log_line_names_anyone_or_holds_a_token_or_a_key(product: Product) -> None:
+def test_no_log_line_names_anyone_or_holds_a_token_or_a_key(product: DeployedProduct) -> None:
     """The tests above have filled the logs."""
     lines = product.run.logs("builder")
     assert any("PdsUnanswered" in line for line in lines), "an outage is counted"

@@ -8,12 +8,12 @@ from gpconnect_messaging.documents.reading import read_message
 from gpconnect_messaging.documents.report import ReportRenderer
 from gpconnect_messaging.requests.models import parse_request
 from gpconnect_messaging.specification import ReportDesign
-from tests.e2e.conftest import Product
+from tests.e2e.conftest import DeployedProduct
 from tests.examples import request_data
 
 
 @pytest.mark.requirement("GPCM-SD-CS-028", "GPCM-SD-086")
-def test_a_request_without_a_document_is_delivered_with_the_report_of_its_notes(product: Product) -> None:
+def test_a_request_without_a_document_is_delivered_with_the_report_of_its_notes(product: DeployedProduct) -> None:
     dropped = product.drop("rendered-report")
     message = product.reaches(dropped, "DELIVERED")
     stored = product.run.session.client("s3").get_object(

@@ -8,7 +8,7 @@ import pytest
 
 from infra.local.ledger import Message
 from infra.local.run import LocalRun
-from tests.e2e.conftest import PDF, Product
+from tests.e2e.conftest import PDF, DeployedProduct
 from tests.examples import REQUESTS, request_data
 from tests.performance.opened_documents import a_scan
 
@@ -26,7 +26,7 @@ def kinds(message: Message) -> list[str]:
     return [event.kind for event in message.events]
 
 
-def notifications(product: Product, key: str) -> list[str]:
+def notifications(product: DeployedProduct, key: str) -> list[str]:
     """The kinds of the notifications about a subject; all must have been delivered."""
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
     found = table.query(KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
@@ -37,7 +37,7 @@ def notifications(product: Product, key: str) -> list[str]:
 
 @pytest.mark.requirement("GPCM-SD-CS-069", "GPCM-SD-CS-070", "GPCM-C-01", "GPCM-C-1", "GPCM-SD-CS-066", "GPCM-SD-059")
 @pytest.mark.parametrize("specification", ["1.5", "2.0"])
-def test_a_report_is_built_sent_acknowledged_and_delivered(product: Product, specification: str) -> None:
+def test_a_report_is_built_sent_acknowledged_and_delivered(product: DeployedProduct, specification: str) -> None:
     dropped = product.drop(f"consultation-report-{specification}")
     message = product.reaches(dropped, "DELIVERED")
     assert kinds(message)[:3] == ["built", "upload started", "upload accepted"]
@@ -48,7 +48,7 @@ def test_a_report_is_built_sent_acknowledged_and_delivered(product: Product, spe
     assert notifications(product, f"MESSAGE#{message.message_id}") == []
 
 
-def test_a_whole_request_on_the_queue_is_sent_too(product: Product) -> None:
+def test_a_whole_request_on_the_queue_is_sent_too(product: DeployedProduct) -> None:
     run = product.run
     key = f"queued/{uuid.uuid4()}/report.pdf"
     run.session.client("s3").put_object(Bucket=run.outputs["DropBucketName"], Key=key, Body=PDF)
@@ -71,7 +71,7 @@ def test_a_whole_request_on_the_queue_is_sent_too(product: Product) -> None:
     assert json.loads(kept["Body"].read()) == request
 
 
-def test_a_queued_request_without_an_id_is_invalid(product: Product) -> None:
+def test_a_queued_request_without_an_id_is_invalid(product: DeployedProduct) -> None:
     run = product.run
     before = {message.message_id for message in run.messages()}
     run.session.client("sqs").send_message(
@@ -87,7 +87,7 @@ def test_a_queued_request_without_an_id_is_invalid(product: Product) -> None:
     assert message.events[0].details["reasons"] == ["request_id: is missing: a request on the queue needs one"]
 
 
-def test_an_invalid_request_is_kept_and_told_with_every_reason(product: Product) -> None:
+def test_an_invalid_request_is_kept_and_told_with_every_reason(product: DeployedProduct) -> None:
     dropped = product.run.drop(REQUESTS / "invalid")
     message = product.reaches(dropped, "INVALID")
     fields = [reason.partition(":")[0] for reason in message.events[0].details["reasons"]]
@@ -116,7 +116,7 @@ def test_an_invalid_request_is_kept_and_told_with_every_reason(product: Product)
     ],
 )
 def test_a_request_that_cannot_be_sent_says_why(
-    product: Product, changes: dict[str, Any], documents: dict[str, bytes], reason: str
+    product: DeployedProduct, changes: dict[str, Any], documents: dict[str, bytes], reason: str
 ) -> None:
     dropped = product.run.drop_request(request_data(encounter=str(uuid.uuid4()), **changes), documents)
     message = product.reaches(dropped, "INVALID", seconds=240)  # what is not there is waited for
@@ -124,7 +124,7 @@ def test_a_request_that_cannot_be_sent_says_why(
     assert found.startswith(reason)
 
 
-def test_what_is_no_json_is_invalid_too(product: Product) -> None:
+def test_what_is_no_json_is_invalid_too(product: DeployedProduct) -> None:
     message = product.reaches(product.run.drop_request(b"\xff{nothing", {}), "INVALID")
     assert message.events[0].details["reasons"] == [
         "request: line 1, column 1: this is not UTF-8: save the file as UTF-8, not as Windows-1252 or Latin-1"
@@ -132,7 +132,7 @@ def test_what_is_no_json_is_invalid_too(product: Product) -> None:
 
 
 @pytest.mark.requirement("GPCM-SD-CS-007", "GPCM-SD-098", "GPCM-SD-CS-046")
-def test_a_newer_request_for_an_encounter_is_its_next_version(product: Product) -> None:
+def test_a_newer_request_for_an_encounter_is_its_next_version(product: DeployedProduct) -> None:
     encounter = str(uuid.uuid4())
     versions = []
     for _ in range(3):
@@ -145,13 +145,13 @@ def test_a_newer_request_for_an_encounter_is_its_next_version(product: Product) 
 @pytest.mark.parametrize(
     ("given", "codes"), [("20009", ["20009"]), ("30002", ["20013", "30002"]), ("30014", ["20013", "30014"])]
 )
-def test_a_negative_answer_rejects_and_is_told(product: Product, given: str, codes: list[str]) -> None:
+def test_a_negative_answer_rejects_and_is_told(product: DeployedProduct, given: str, codes: list[str]) -> None:
     message = product.reaches(product.drop(**answered_with(given)), "REJECTED")
     assert sorted(event.details["code"] for event in message.events if event.kind == "response") == codes
     assert notifications(product, f"MESSAGE#{message.message_id}") == ["rejected"]
 
 
-def test_the_business_answer_may_come_first(product: Product) -> None:
+def test_the_business_answer_may_come_first(product: DeployedProduct) -> None:
     product.reaches(product.drop(**answered_with("reversed")), "DELIVERED")
 
 
@@ -159,7 +159,7 @@ def test_the_business_answer_may_come_first(product: Product) -> None:
 @pytest.mark.parametrize(
     ("given", "missing"), [("noresponse", ["infrastructure", "business"]), ("infonly", ["business"])]
 )
-def test_nobody_or_half_replied_is_overdue_and_told(product: Product, given: str, missing: list[str]) -> None:
+def test_nobody_or_half_replied_is_overdue_and_told(product: DeployedProduct, given: str, missing: list[str]) -> None:
     message = product.reaches(product.drop(**answered_with(given)), "OVERDUE")
     assert message.events[-1].details["missing"] == missing
     assert notifications(product, f"MESSAGE#{message.message_id}") == ["overdue"]
@@ -174,13 +174,15 @@ def test_nobody_or_half_replied_is_overdue_and_told(product: Product, given: str
         ({"patient__birth_date": "1933-11-15"}, "EPL-154"),
     ],
 )
-def test_a_mesh_report_means_undelivered_and_is_told(product: Product, changes: dict[str, Any], code: str) -> None:
+def test_a_mesh_report_means_undelivered_and_is_told(
+    product: DeployedProduct, changes: dict[str, Any], code: str
+) -> None:
     message = product.reaches(product.drop(**changes), "UNDELIVERED")
     assert [event.details["code"] for event in message.events if event.kind == "report"] == [code]
     assert notifications(product, f"MESSAGE#{message.message_id}") == ["undelivered"]
 
 
-def test_a_refusal_of_mesh_is_final_and_told(product: Product) -> None:
+def test_a_refusal_of_mesh_is_final_and_told(product: DeployedProduct) -> None:
     message = product.reaches(product.drop_to_fail("refuse", **SILENT), "REFUSED")
     assert product.uploads(message) == []
     assert kinds(message) == ["built", "upload started", "upload refused"]
@@ -189,7 +191,7 @@ def test_a_refusal_of_mesh_is_final_and_told(product: Product) -> None:
     assert product.message(message.request_id).status == "REFUSED"
 
 
-def test_a_busy_mesh_is_tried_again_by_the_queue(product: Product) -> None:
+def test_a_busy_mesh_is_tried_again_by_the_queue(product: DeployedProduct) -> None:
     message = product.reaches(product.drop_to_fail("busy"), "DELIVERED")
     assert kinds(message)[:5] == ["built", "upload started", "upload postponed", "upload started", "upload accepted"]
     assert message.item["possible_copies"] == 1
@@ -198,7 +200,7 @@ def test_a_busy_mesh_is_tried_again_by_the_queue(product: Product) -> None:
 
 @pytest.mark.parametrize(("fault", "copies"), [("cut_before", 1), ("cut_after", 2)])
 def test_an_upload_whose_answer_was_lost_is_uncertain_and_then_sent_again(
-    product: Product, fault: str, copies: int
+    product: DeployedProduct, fault: str, copies: int
 ) -> None:
     dropped = product.drop_to_fail(fault, **SILENT)
     product.reaches(dropped, "UNCERTAIN")
@@ -210,7 +212,7 @@ def test_an_upload_whose_answer_was_lost_is_uncertain_and_then_sent_again(
     assert len(product.uploads(message)) == copies
 
 
-def test_an_answer_proves_that_an_uncertain_upload_arrived_and_no_second_copy_is_sent(product: Product) -> None:
+def test_an_answer_proves_that_an_uncertain_upload_arrived_and_no_second_copy_is_sent(product: DeployedProduct) -> None:
     message = product.reaches(product.drop_to_fail("cut_after"), "DELIVERED")
     assert "upload uncertain" in kinds(message)
     assert "queued again" not in kinds(message)
@@ -218,7 +220,7 @@ def test_an_answer_proves_that_an_uncertain_upload_arrived_and_no_second_copy_is
     assert notifications(product, f"MESSAGE#{message.message_id}") == []
 
 
-def test_what_belongs_to_no_message_is_kept_told_and_acknowledged(product: Product) -> None:
+def test_what_belongs_to_no_message_is_kept_told_and_acknowledged(product: DeployedProduct) -> None:
     message = product.reaches(product.drop(**answered_with("invrep")), "OVERDUE")
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
     received = [
@@ -234,7 +236,7 @@ def test_what_belongs_to_no_message_is_kept_told_and_acknowledged(product: Produ
     assert not [entry for entry in waiting if entry["to"] == message.item["mailbox"]]
 
 
-def test_an_acknowledgement_that_mesh_lost_lands_once(product: Product) -> None:
+def test_an_acknowledgement_that_mesh_lost_lands_once(product: DeployedProduct) -> None:
     product.mesh("POST", "faults/next", {"fault": "cut_before", "kind": "acknowledge", "count": 2})
     message = product.reaches(product.drop(), "DELIVERED")
     assert sorted(event.details["code"] for event in message.events if event.kind == "response") == ["20013", "30001"]

@@ -22,17 +22,18 @@ from infra.local.ledger import Message
 from infra.local.practice.answering import Answer
 from infra.local.practice.reading import Reading
 from infra.local.practice.responding import Practice, Shape, write
-from tests.e2e.conftest import PDF, Product, rule_disabled
+from tests.e2e.conftest import PDF, DeployedProduct, rule_disabled
 from tests.examples import request_data
+from tests.fakes.product import WORKFLOW
 from tests.hostile_responses import HOSTILE
-from tests.local_mesh import PRACTICE, SENDER, WORKFLOW, LocalMesh
+from tests.local_mesh import PRACTICE, SENDER, LocalMesh
 from tests.local_mesh import answer as answer_from
 
 STRANGER = "FA565OT001"
 SILENT: dict[str, Any] = {"practitioner__name": {"family": "Test Harness", "given": ["noresponse"]}}
 
 
-def answers(product: Product, message: Message, *codes: str, sender: str = STRANGER) -> None:
+def answers(product: DeployedProduct, message: Message, *codes: str, sender: str = STRANGER) -> None:
     """Somebody answers, in the practice's name, whenever it likes."""
     mesh = LocalMesh(product.run.mesh_url)
     with mesh.client(sender) as client:
@@ -40,7 +41,7 @@ def answers(product: Product, message: Message, *codes: str, sender: str = STRAN
     mesh.http.close()
 
 
-def repeats_by_reference(product: Product, encounter: str, *codes: str) -> None:
+def repeats_by_reference(product: DeployedProduct, encounter: str, *codes: str) -> None:
     """The practice answers once more, and names the encounter alone."""
     mesh = LocalMesh(product.run.mesh_url)
     with mesh.client(PRACTICE) as client:
@@ -59,7 +60,7 @@ def repeats_by_reference(product: Product, encounter: str, *codes: str) -> None:
     mesh.http.close()
 
 
-def kept_from_mesh(product: Product, *, version: int = 1, **changes: Any) -> Message:
+def kept_from_mesh(product: DeployedProduct, *, version: int = 1, **changes: Any) -> Message:
     """A message that MESH is too busy to take for the time being."""
     dropped = product.drop_to_fail("busy", version=version, settings={"retry_after_seconds": 20}, **changes)
     product.wait(
@@ -68,7 +69,7 @@ def kept_from_mesh(product: Product, *, version: int = 1, **changes: Any) -> Mes
     return product.message(dropped)
 
 
-def collected(product: Product, message: Message, count: int) -> Message:
+def collected(product: DeployedProduct, message: Message, count: int) -> Message:
     """Wait until so many answers to a message are recorded."""
 
     def recorded() -> bool:
@@ -78,12 +79,12 @@ def collected(product: Product, message: Message, count: int) -> Message:
     return product.message(message.request_id)
 
 
-def recorded(product: Product, request_id: str) -> None:
+def recorded(product: DeployedProduct, request_id: str) -> None:
     """Wait until the ledger has something of a request."""
     product.wait(lambda: product.run.message(request_id) is not None)
 
 
-def notified(product: Product, message: Message) -> list[str]:
+def notified(product: DeployedProduct, message: Message) -> list[str]:
     """The kinds of the notifications about a message."""
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
     found = table.query(
@@ -106,7 +107,7 @@ class Put:
     request_id: str
 
 
-def puts(product: Product, *requests: dict[str, Any]) -> list[Put]:
+def puts(product: DeployedProduct, *requests: dict[str, Any]) -> list[Put]:
     """Put requests into the drop one after the other, under one key, while the rule is disabled."""
     run, folder = product.run, f"e2e/{uuid.uuid4()}"
     store, bucket, key = run.session.client("s3"), run.outputs["DropBucketName"], f"{folder}/request.json"
@@ -119,7 +120,7 @@ def puts(product: Product, *requests: dict[str, Any]) -> list[Put]:
     return found
 
 
-def announce(product: Product, key: str, version: str, at: datetime, **more: str) -> None:
+def announce(product: DeployedProduct, key: str, version: str, at: datetime, **more: str) -> None:
     """Put S3's event about an object on the intake queue, as EventBridge does."""
     run = product.run
     event = {
@@ -133,7 +134,7 @@ def announce(product: Product, key: str, version: str, at: datetime, **more: str
 
 
 @contextmanager
-def mesh_that(product: Product, **behaviour: Any) -> Iterator[None]:
+def mesh_that(product: DeployedProduct, **behaviour: Any) -> Iterator[None]:
     """Have the local MESH behave otherwise for a while."""
     before = product.mesh("GET", "")["behaviour"]
     product.mesh("PUT", "behaviour", behaviour)
@@ -143,7 +144,7 @@ def mesh_that(product: Product, **behaviour: Any) -> Iterator[None]:
         product.mesh("PUT", "behaviour", {name: before[name] for name in behaviour})
 
 
-def test_an_answer_to_what_mesh_refused_to_take_does_not_deliver_it(product: Product) -> None:
+def test_an_answer_to_what_mesh_refused_to_take_does_not_deliver_it(product: DeployedProduct) -> None:
     message = kept_from_mesh(product)
     answers(product, message, "20013", "30001")
     judged = collected(product, message, 2)
@@ -154,7 +155,7 @@ def test_an_answer_to_what_mesh_refused_to_take_does_not_deliver_it(product: Pro
     assert len(product.uploads(delivered)) == 1, "it was sent all the same, and its practice answered"
 
 
-def test_an_old_answer_by_reference_does_not_deliver_the_version_that_waits(product: Product) -> None:
+def test_an_old_answer_by_reference_does_not_deliver_the_version_that_waits(product: DeployedProduct) -> None:
     encounter = str(uuid.uuid4())
     first = product.reaches(product.drop(encounter=encounter), "DELIVERED")
     second = kept_from_mesh(product, version=2, encounter=encounter)
@@ -166,7 +167,7 @@ def test_an_old_answer_by_reference_does_not_deliver_the_version_that_waits(prod
     assert len(product.uploads(delivered)) == 1
 
 
-def test_a_forged_20014_voids_nothing(product: Product) -> None:
+def test_a_forged_20014_voids_nothing(product: DeployedProduct) -> None:
     encounter = str(uuid.uuid4())
     first = product.reaches(product.drop(encounter=encounter), "DELIVERED")
     second = kept_from_mesh(product, version=2, encounter=encounter)
@@ -175,7 +176,9 @@ def test_a_forged_20014_voids_nothing(product: Product) -> None:
     assert product.message(first.request_id).status == "DELIVERED"
 
 
-def test_where_mesh_once_did_not_say_where_it_routed_a_message_only_its_practice_delivers_it(product: Product) -> None:
+def test_where_mesh_once_did_not_say_where_it_routed_a_message_only_its_practice_delivers_it(
+    product: DeployedProduct,
+) -> None:
     message = product.reaches(product.drop(**SILENT), "SENT")
     with mesh_that(product, tracking_names_recipient=False):
         answers(product, message, "20013", "30001")
@@ -191,7 +194,7 @@ def test_where_mesh_once_did_not_say_where_it_routed_a_message_only_its_practice
 
 
 @pytest.mark.parametrize("name", ["Request.JSON", "REQUEST.json"])
-def test_a_request_is_announced_in_any_letter_case(product: Product, name: str) -> None:
+def test_a_request_is_announced_in_any_letter_case(product: DeployedProduct, name: str) -> None:
     run, folder = product.run, f"e2e/{uuid.uuid4()}"
     store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
     store.put_object(Bucket=bucket, Key=f"{folder}/report.pdf", Body=PDF)
@@ -201,7 +204,7 @@ def test_a_request_is_announced_in_any_letter_case(product: Product, name: str) 
     product.reaches(request_id, "DELIVERED")
 
 
-def test_a_file_that_only_ends_like_a_request_is_none(product: Product) -> None:
+def test_a_file_that_only_ends_like_a_request_is_none(product: DeployedProduct) -> None:
     run, folder = product.run, f"e2e/{uuid.uuid4()}"
     store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
     stored = store.put_object(Bucket=bucket, Key=f"{folder}/referral-request.json", Body=b"{}")
@@ -211,7 +214,7 @@ def test_a_file_that_only_ends_like_a_request_is_none(product: Product) -> None:
     assert run.message(str(run.identifiers.dropped_request_id(bucket, key, stored["VersionId"]))) is None
 
 
-def test_a_correction_from_a_slow_clock_is_the_next_version(product: Product) -> None:
+def test_a_correction_from_a_slow_clock_is_the_next_version(product: DeployedProduct) -> None:
     encounter, an_hour_ago, slow = str(uuid.uuid4()), datetime.now(UTC) - timedelta(hours=1), timedelta(seconds=30)
     (first,) = puts(product, request_data(encounter=encounter, consultation__updated=an_hour_ago.isoformat()))
     announce(product, first.key, first.version, an_hour_ago)
@@ -221,7 +224,9 @@ def test_a_correction_from_a_slow_clock_is_the_next_version(product: Product) ->
     assert (corrected.status, corrected.item["version"]) == ("DELIVERED", 2)
 
 
-def test_of_two_puts_of_one_object_whose_events_come_reversed_the_last_put_is_the_newest(product: Product) -> None:
+def test_of_two_puts_of_one_object_whose_events_come_reversed_the_last_put_is_the_newest(
+    product: DeployedProduct,
+) -> None:
     encounter, at = str(uuid.uuid4()), datetime.now(UTC).replace(microsecond=0)
     first, second = puts(
         product,
@@ -236,7 +241,7 @@ def test_of_two_puts_of_one_object_whose_events_come_reversed_the_last_put_is_th
     assert [(message.status, message.item["version"]) for message in rows] == [("SUPERSEDED", 0)]
 
 
-def test_a_request_that_cannot_be_read_is_received_and_not_forgotten(product: Product) -> None:
+def test_a_request_that_cannot_be_read_is_received_and_not_forgotten(product: DeployedProduct) -> None:
     """Here: it was removed for good before it could be read."""
     run, key = product.run, f"e2e/{uuid.uuid4()}/request.json"
     announce(product, key, "gone", datetime.now(UTC))
@@ -245,19 +250,19 @@ def test_a_request_that_cannot_be_read_is_received_and_not_forgotten(product: Pr
     assert product.reaches(request_id, "INVALID").status == "INVALID"
 
 
-def ledger_of(product: Product) -> Ledger:
+def ledger_of(product: DeployedProduct) -> Ledger:
     """The deployed ledger, as the library reads and writes it."""
     client: Any = product.run.session.client("dynamodb")
     timeouts = Timeouts(requeue_after=timedelta(seconds=15), resolve_after=timedelta(seconds=10))
     return Ledger(client, product.run.outputs["LedgerTableName"], timeouts)
 
 
-def killed(product: Product) -> list[str]:
+def killed(product: DeployedProduct) -> list[str]:
     """What the memory limit's watcher said of the pollers that it killed."""
     return [line for line in product.run.logs("poller") if "signal: killed" in line]
 
 
-def test_hostile_responses_kill_no_poller_and_genuine_ones_beside_them_are_taken_in(product: Product) -> None:
+def test_hostile_responses_kill_no_poller_and_genuine_ones_beside_them_are_taken_in(product: DeployedProduct) -> None:
     message, before = product.reaches(product.drop(**SILENT), "SENT"), killed(product)
     mesh = LocalMesh(product.run.mesh_url)
     with mesh.client(STRANGER) as client:
@@ -275,12 +280,12 @@ def test_hostile_responses_kill_no_poller_and_genuine_ones_beside_them_are_taken
     assert {message["status"] for message in waiting} == {"acknowledged"}
 
 
-def downloads(product: Product, count: int) -> None:
+def downloads(product: DeployedProduct, count: int) -> None:
     """Wait until so many downloads were begun."""
     product.wait_for(lambda: len(product.mesh("GET", "requests?kind=download")) >= count)
 
 
-def test_a_poller_that_is_killed_again_and_again_costs_no_answer_its_tries(product: Product) -> None:
+def test_a_poller_that_is_killed_again_and_again_costs_no_answer_its_tries(product: DeployedProduct) -> None:
     """Five times, as often as a message is tried at most, with all that waits in flight."""
     run = product.run
     sent = [product.reaches(product.drop(**SILENT), "SENT") for _ in range(2)]
@@ -311,7 +316,7 @@ def test_a_poller_that_is_killed_again_and_again_costs_no_answer_its_tries(produ
 PAUSED = "paused by tomorrow's release"
 
 
-def as_the_next_release(product: Product, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+def as_the_next_release(product: DeployedProduct, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     """The ledger as a release reads it that has one kind of event more."""
     kinds = {kind.name: kind.value for kind in EventType} | {"PAUSED": PAUSED}
     monkeypatch.setattr(store, "EventType", cast("Any", StrEnum)("EventType", kinds))
@@ -319,7 +324,7 @@ def as_the_next_release(product: Product, monkeypatch: pytest.MonkeyPatch) -> Le
 
 
 def test_an_event_of_a_release_that_was_rolled_back_is_carried_along(
-    product: Product, monkeypatch: pytest.MonkeyPatch
+    product: DeployedProduct, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message = product.reaches(product.drop(**SILENT), "SENT")
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
@@ -347,7 +352,7 @@ def test_an_event_of_a_release_that_was_rolled_back_is_carried_along(
 
 @pytest.mark.parametrize("sweep_first", [True, False])
 def test_what_never_left_is_certain_whenever_the_sweep_recorded_that_a_lease_ended(
-    product: Product, sweep_first: bool
+    product: DeployedProduct, sweep_first: bool
 ) -> None:
     message = kept_from_mesh(product)
     ledger = ledger_of(product)

@@ -19,7 +19,7 @@ from infra.local.denials import noted
 from infra.local.emulator import DENIALS
 from infra.local.ledger import Message
 from infra.local.run import LocalRun
-from tests.e2e.conftest import PDF, Product, rule_disabled
+from tests.e2e.conftest import PDF, DeployedProduct, rule_disabled
 from tests.examples import request_data
 from tests.metrics import Metric, documented, logged
 
@@ -61,7 +61,7 @@ class Desk:
 @pytest.fixture(scope="module", autouse=True)
 def message(run: LocalRun) -> Message:
     """A delivered message, made before all else: by the time that the day is reckoned, it did not come just now."""
-    product = Product(run)
+    product = DeployedProduct(run)
     return product.reaches(product.drop(), "DELIVERED")
 
 
@@ -73,7 +73,7 @@ def book(run: LocalRun) -> NotificationStore:
 
 @pytest.mark.requirement("1.5:GPCM-SD-044", "1.5:GPCM-SD-045")
 def test_a_notification_reaches_its_organisation_and_escalates_unless_it_is_acknowledged(
-    product: Product, book: NotificationStore
+    product: DeployedProduct, book: NotificationStore
 ) -> None:
     run, mailbox = product.run, "Y90001OT001"
     desk, superior = Desk(run, route=[f"{mailbox}/first"]), Desk(run, route=[f"{mailbox}/escalation"])
@@ -145,7 +145,7 @@ def test_a_message_under_a_legal_hold_cannot_be_removed(run: LocalRun, message: 
 
 
 def test_a_canary_comes_through_what_is_deployed_and_is_no_message_and_a_sender_s_own_is_refused(
-    product: Product,
+    product: DeployedProduct,
 ) -> None:
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
 
@@ -162,7 +162,7 @@ def test_a_canary_comes_through_what_is_deployed_and_is_no_message_and_a_sender_
     assert product.run.denials() == []
 
 
-def test_the_due_work_measures_what_is_switched_off(product: Product) -> None:
+def test_the_due_work_measures_what_is_switched_off(product: DeployedProduct) -> None:
     def measured(value: int) -> bool:
         product.run.kill_handlers()  # what a poller knows it keeps for ten minutes
         product.run.invoke("poller", {"task": "due"})
@@ -173,7 +173,7 @@ def test_the_due_work_measures_what_is_switched_off(product: Product) -> None:
         product.wait(lambda: measured(0), seconds=60)
 
 
-def test_a_request_that_was_dropped_while_the_rule_was_off_is_taken_in(product: Product) -> None:
+def test_a_request_that_was_dropped_while_the_rule_was_off_is_taken_in(product: DeployedProduct) -> None:
     run = product.run
     with rule_disabled(run):
         dropped = product.drop()
@@ -194,7 +194,7 @@ def test_a_request_that_was_dropped_while_the_rule_was_off_is_taken_in(product: 
     assert run.denials() == []
 
 
-def test_the_days_balance_finds_a_deliberately_lost_row(product: Product, message: Message) -> None:
+def test_the_days_balance_finds_a_deliberately_lost_row(product: DeployedProduct, message: Message) -> None:
     run, day = product.run, datetime.now(UTC).date().isoformat()
     before = run.invoke("poller", {"task": "reconcile", "day": day})
     table = run.session.resource("dynamodb").Table(run.outputs["LedgerTableName"])
@@ -242,7 +242,7 @@ def builder(run: LocalRun) -> str:
     return found["Configuration"]["Role"].rpartition("/")[2]
 
 
-def test_a_request_that_the_builder_may_not_read_is_missed_and_taken_in_once_it_may(product: Product) -> None:
+def test_a_request_that_the_builder_may_not_read_is_missed_and_taken_in_once_it_may(product: DeployedProduct) -> None:
     run, day = product.run, datetime.now(UTC).date().isoformat()
     store, bucket, queues = run.session.client("s3"), run.outputs["DropBucketName"], run.session.client("sqs")
     of_other_tests = {item["sk"] for item in imbalances(run, day)}
@@ -277,7 +277,7 @@ def imbalances(run: LocalRun, day: str) -> list[dict[str, Any]]:
     return list(table.query(KeyConditionExpression=of_the_day)["Items"])
 
 
-def product_reconciled(product: Product, day: str, request_id: str) -> dict[str, Any]:
+def product_reconciled(product: DeployedProduct, day: str, request_id: str) -> dict[str, Any]:
     """Reckon the day until a request counts as lost, not as just received."""
     found: dict[str, Any] = {}
 
@@ -294,7 +294,7 @@ def product_reconciled(product: Product, day: str, request_id: str) -> dict[str,
 
 
 def test_every_metric_that_the_functions_log_is_documented_and_those_of_every_day_are_logged(
-    product: Product, message: Message
+    product: DeployedProduct, message: Message
 ) -> None:
     run = product.run
     refused = product.drop_to_fail("refuse")

@@ -38,9 +38,12 @@ from infra import environments
 from infra.local.deployment import LIBRARY
 from infra.local.environments import ROOT
 from infra.local.memory import MEGABYTE, peak_memory, watch
+from tests.fakes.clock import Clock
+from tests.fakes.dynamodb import Table
+from tests.fakes.s3 import Bucket
+from tests.fakes.sns import Topic
 from tests.hostile_responses import HOSTILE, mutants, responses
 from tests.identifiers import IDENTIFIERS
-from tests.in_memory import Bucket, Clock, Table, Topic
 
 SLOWEST_SECONDS = 0.5
 MAILBOX = "Y90001OT001"

@@ -11,9 +11,9 @@ import pytest
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.steps.send import PostponedError
 from tests.examples import spec_file
+from tests.fakes.product import WORKFLOW
 from tests.integration.test_transport import LONG, SHORT, respond
-from tests.local_mesh import PRACTICE, SENDER, WORKFLOW, LocalMesh, local_mesh
-from tests.steps_in_memory import Product
+from tests.local_mesh import PRACTICE, SENDER, LocalMesh, ProductOnMesh, local_mesh
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("openapi_core") is None, reason="openapi-core is not in this environment: make setup"
@@ -53,7 +53,7 @@ class Recorded:
 
 def a_full_run(mesh: LocalMesh) -> list[dict[str, Any]]:
     """Everything that the product asks of MESH: short and long messages, lost answers, refusals, full inboxes."""
-    product = Product(mesh.url)
+    product = ProductOnMesh(mesh.url)
     for size in (SHORT, LONG):
         message_id = product.build(size)
         assert product.sender.send(message_id) is Status.SENT
@@ -64,8 +64,8 @@ def a_full_run(mesh: LocalMesh) -> list[dict[str, Any]]:
     mesh.next_fault("cut_after", "chunk", skip=2)
     assert product.sender.send(interrupted) is Status.SENT
     assert product.poller.poll(SENDER).matched == 4
-    assert product.mesh.endpoint_lookup(SENDER, "A20047", WORKFLOW).mailboxes
-    client = product.mesh.to(SENDER)
+    assert product.connections.endpoint_lookup(SENDER, "A20047", WORKFLOW).mailboxes
+    client = product.connections.to(SENDER)
     client.count()
     client.workflow_search(WORKFLOW)
     list(client.inbox(page_size=10, workflow_filter=f"{WORKFLOW}*"))
@@ -74,7 +74,7 @@ def a_full_run(mesh: LocalMesh) -> list[dict[str, Any]]:
             practice.head(waiting)
             practice.download(waiting)
             practice.acknowledge(waiting)
-    product.mesh.close()
+    product.connections.close()
     return mesh.requests()
 
 
@@ -94,9 +94,9 @@ def test_every_request_of_a_full_run_is_valid_against_the_published_description(
 def test_a_request_that_breaks_the_description_would_be_seen(mesh: LocalMesh, description: Any) -> None:
     from openapi_core.exceptions import OpenAPIError
 
-    product = Product(mesh.url)
+    product = ProductOnMesh(mesh.url)
     product.sender.send(product.build(SHORT))
-    product.mesh.close()
+    product.connections.close()
     (sent,) = mesh.requests(kind="send")
     description.validate_request(Recorded(sent))
     for changes in ({"mex-to": "T" * 101}, {"authorization": ""}, {"mex-subject": "S" * 501}):

@@ -4,10 +4,8 @@ The crash points are not chosen by hand: each call of the real adapters to a sto
 before it and after it.
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,16 +15,16 @@ from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.steps.message_pipeline import BuildResult
 from tests.crash_injection import Crasher
 from tests.examples import request_data
+from tests.fakes.product import SAMPLE, WINDOW, Product
 from tests.identifiers import key_of
-from tests.unit.steps.holding import SAMPLE, WINDOW, Product
 
 MINUTE = timedelta(minutes=1)
 EFFECTS = {
     "table": ("get_item", "put_item", "update_item", "transact_write_items"),
     "bucket": ("put_object", "get_object"),
     "outbox": ("put",),
-    "intake": ("release",),
-    "queue": ("put",),
+    "intake_queue": ("release",),
+    "send_queue": ("put",),
     "topic": ("publish",),
 }
 
@@ -34,31 +32,19 @@ EFFECTS = {
 def watched(product: Product) -> Crasher:
     """Let the product's steps die before and after every effect."""
     crasher = Crasher()
-
-    def with_places(effect: Callable[..., Any]) -> Callable[..., Any]:
-        def act(*arguments: Any, **settings: Any) -> Any:
-            crasher.effect()
-            done = effect(*arguments, **settings)
-            crasher.effect()
-            return done
-
-        return act
-
     for part, names in EFFECTS.items():
-        for name in names:
-            target = getattr(product, part)
-            setattr(target, name, with_places(getattr(target, name)))
+        crasher.watch(getattr(product, part), *names)
     return crasher
 
 
 def one_round(product: Product) -> None:
     """A newer request replaces the held one and is released, and the message is queued."""
     product.asks_again()
-    product.time.advance(WINDOW + MINUTE)
+    product.clock.advance(WINDOW + MINUTE)
     product.sweep.run()
-    for request_id in list(product.intake.waiting):
+    for request_id in product.intake.waiting:
         product.builder.release(request_id)
-        del product.intake.waiting[request_id]
+    product.intake.take()
 
 
 def healed(product: Product) -> None:
@@ -71,7 +57,7 @@ def healed(product: Product) -> None:
 def begun() -> tuple[Product, str]:
     product = Product()
     superseded = product.asks()
-    product.time.advance(MINUTE)
+    product.clock.advance(MINUTE)
     product.prepares()
     return product, superseded.message_id
 
@@ -126,12 +112,12 @@ def test_several_builders_and_sweeps_at_once_come_to_the_same() -> None:
     with ThreadPoolExecutor(6) as threads:
         for _ in range(3):
             list(threads.map(lambda _: product.asks(), range(6)))
-            product.time.advance(MINUTE)
+            product.clock.advance(MINUTE)
             list(threads.map(lambda _: product.sweep.run(), range(3)))
             due = product.intake.take()
             list(threads.map(product.builder.release, due * 3))
             product.works()
-            product.time.advance(MINUTE)
+            product.clock.advance(MINUTE)
     product.later(MINUTE)
     assert [product.row(message_id).version for message_id in product.mesh.sent] == [1, 2, 3]
     encounter = product.ledger.encounter(key_of(product.mailbox.mailbox, request_data(SAMPLE)["encounter"]))
@@ -148,7 +134,7 @@ def test_whatever_comes_in_whatever_order_versions_are_consecutive_and_the_newes
     steps: list[tuple[str, int]],
 ) -> None:
     product = Product()
-    start, asked = product.time(), []
+    start, asked = product.clock(), []
     for step, hours in steps:
         if step == "ask":
             arrived = start + timedelta(hours=hours - 5)

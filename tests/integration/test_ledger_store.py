@@ -24,9 +24,9 @@ from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.store import Ledger
 from infra.local.run import LocalRun
 from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
+from tests.fakes.dynamodb import Table
+from tests.fakes.ledger_table import INDEXES, KEYS, create_ledger_table
 from tests.identifiers import ids_of, key_of
-from tests.in_memory import Table
-from tests.ledger_table import INDEXES, KEYS, create_ledger_table
 from tests.unit.ledger.events import BUILT, HELD, INVALID, OVERDUE, START, accepted, at, response, started, uncertain
 
 MAILBOX = "Y90001OT001"

@@ -26,7 +26,8 @@ from infra.local.practice.mailbox import (
     MessageGoneError,
 )
 from infra.local.processes import SupervisorClient
-from tests.local_mesh import COMMUNITY, PRACTICE, SENDER, TO_PRACTICE, WORKFLOW, Program, started
+from tests.fakes.product import TO_PRACTICE, WORKFLOW
+from tests.local_mesh import COMMUNITY, PRACTICE, SENDER, Program, started
 from tests.unit.local_practice.sample_message import sample_message
 
 PERSONAL = ("9658218865", "WRIGHT", "Garth", "19331114", "1933-11-14")

@@ -13,7 +13,7 @@ from infra.local import emulator
 from infra.local.emulator import CALLS, LocalSession
 from infra.local.environments import environment
 from infra.local.processes import SupervisorClient
-from tests.ledger_table import create_ledger_table
+from tests.fakes.ledger_table import create_ledger_table
 
 
 @pytest.fixture(scope="module")

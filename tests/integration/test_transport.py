@@ -16,10 +16,11 @@ from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.steps import send as send_module
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError
 from gpconnect_messaging.storage import DamagedMessageError
-from tests.in_memory import Bucket, Secrets
-from tests.local_mesh import COMMUNITY, PRACTICE, SENDER, TO_PRACTICE, WORKFLOW, LocalMesh, answer, local_mesh, secrets
+from tests.fakes.faults import fail
+from tests.fakes.product import TO_PRACTICE, WORKFLOW
+from tests.fakes.secrets_manager import Secrets
+from tests.local_mesh import COMMUNITY, PRACTICE, SENDER, SUBJECT, LocalMesh, ProductOnMesh, answer, local_mesh, secrets
 from tests.secrecy import everything
-from tests.steps_in_memory import SUBJECT, Product
 
 LONG = 30_000  # four chunks, as the steps in memory cut
 SHORT = 2_000
@@ -40,14 +41,14 @@ def mesh(running: LocalMesh) -> LocalMesh:
 
 
 @pytest.fixture
-def product(mesh: LocalMesh) -> Iterator[Product]:
-    product = Product(mesh.url)
+def product(mesh: LocalMesh) -> Iterator[ProductOnMesh]:
+    product = ProductOnMesh(mesh.url)
     yield product
-    product.mesh.close()
+    product.connections.close()
 
 
-def content(product: Product, message_id: str) -> bytes:
-    return product.bucket.objects[f"messages/{message_id}.xml"]
+def content(product: ProductOnMesh, message_id: str) -> bytes:
+    return product.outgoing.objects[f"messages/{message_id}.xml"]
 
 
 def collected(mesh: LocalMesh) -> list[bytes]:
@@ -77,7 +78,7 @@ def respond(mesh: LocalMesh, message_id: str, *codes: str) -> None:
 
 
 def test_a_long_message_goes_in_chunks_each_compressed_on_its_own_and_arrives_whole(
-    mesh: LocalMesh, product: Product
+    mesh: LocalMesh, product: ProductOnMesh
 ) -> None:
     message_id = product.build(LONG)
     assert product.sender.send(message_id) is Status.SENT
@@ -89,7 +90,7 @@ def test_a_long_message_goes_in_chunks_each_compressed_on_its_own_and_arrives_wh
 
 
 def test_a_message_of_middle_length_streams_in_one_request(
-    mesh: LocalMesh, product: Product, monkeypatch: pytest.MonkeyPatch
+    mesh: LocalMesh, product: ProductOnMesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(send_module, "_IN_MEMORY", 1_000)
     message_id = product.build(SHORT)
@@ -100,7 +101,7 @@ def test_a_message_of_middle_length_streams_in_one_request(
 
 
 def test_a_run_that_is_out_of_time_is_continued_from_the_last_accepted_chunk_under_the_same_mesh_id(
-    mesh: LocalMesh, product: Product
+    mesh: LocalMesh, product: ProductOnMesh
 ) -> None:
     message_id = product.build(LONG)
     time_left = iter([True, False])
@@ -115,7 +116,7 @@ def test_a_run_that_is_out_of_time_is_continued_from_the_last_accepted_chunk_und
     assert collected(mesh) == [content(product, message_id)]
 
 
-def test_every_run_sends_at_least_one_chunk_however_little_time_it_has(mesh: LocalMesh, product: Product) -> None:
+def test_every_run_sends_at_least_one_chunk_however_little_time_it_has(mesh: LocalMesh, product: ProductOnMesh) -> None:
     message_id = product.build(LONG)
     for _ in range(CHUNKS - 1):
         with pytest.raises(PostponedError):
@@ -127,7 +128,7 @@ def test_every_run_sends_at_least_one_chunk_however_little_time_it_has(mesh: Loc
 @pytest.mark.parametrize("fault", ["cut_after", "cut_before", "error", "busy", "html", "truncate"])
 @pytest.mark.parametrize("chunk", [1, 2])
 def test_a_chunk_that_failed_is_sent_again_and_makes_no_second_message(
-    fault: str, chunk: int, mesh: LocalMesh, product: Product
+    fault: str, chunk: int, mesh: LocalMesh, product: ProductOnMesh
 ) -> None:
     message_id = product.build(LONG)
     mesh.next_fault(fault, "send" if chunk == 1 else "chunk", retry_after_seconds=0)
@@ -139,7 +140,9 @@ def test_a_chunk_that_failed_is_sent_again_and_makes_no_second_message(
 
 
 @pytest.mark.parametrize("fault", ["cut_after", "truncate"])
-def test_a_last_chunk_whose_answer_is_lost_is_found_by_tracking(fault: str, mesh: LocalMesh, product: Product) -> None:
+def test_a_last_chunk_whose_answer_is_lost_is_found_by_tracking(
+    fault: str, mesh: LocalMesh, product: ProductOnMesh
+) -> None:
     message_id = product.build(LONG)
     mesh.next_fault(fault, "chunk", skip=CHUNKS - 2)
     assert product.sender.send(message_id) is Status.SENT
@@ -149,7 +152,7 @@ def test_a_last_chunk_whose_answer_is_lost_is_found_by_tracking(fault: str, mesh
     assert product.history(message_id).possible_copies == 1
 
 
-def test_a_last_chunk_that_did_not_arrive_is_sent_again_after_tracking(mesh: LocalMesh, product: Product) -> None:
+def test_a_last_chunk_that_did_not_arrive_is_sent_again_after_tracking(mesh: LocalMesh, product: ProductOnMesh) -> None:
     message_id = product.build(LONG)
     mesh.next_fault("cut_before", "chunk", skip=CHUNKS - 2)
     with pytest.raises(PostponedError, match="MESH has not all chunks"):
@@ -160,7 +163,7 @@ def test_a_last_chunk_that_did_not_arrive_is_sent_again_after_tracking(mesh: Loc
 
 
 def test_a_chunk_of_a_message_that_mesh_has_whole_already_is_no_failure_but_a_question_for_tracking(
-    mesh: LocalMesh, product: Product
+    mesh: LocalMesh, product: ProductOnMesh
 ) -> None:
     message_id = product.build(LONG)
     mesh.next_fault("cut_after", "chunk", skip=CHUNKS - 2)
@@ -185,7 +188,7 @@ def test_a_chunk_of_a_message_that_mesh_has_whole_already_is_no_failure_but_a_qu
     assert len(collected(mesh)) == 1
 
 
-def test_a_message_that_mesh_no_longer_knows_is_begun_anew(mesh: LocalMesh, product: Product) -> None:
+def test_a_message_that_mesh_no_longer_knows_is_begun_anew(mesh: LocalMesh, product: ProductOnMesh) -> None:
     message_id = product.build(LONG)
     with pytest.raises(PostponedError):
         product.sender.send(message_id, lambda: False)
@@ -198,7 +201,7 @@ def test_a_message_that_mesh_no_longer_knows_is_begun_anew(mesh: LocalMesh, prod
     assert product.history(message_id).possible_copies == 1
 
 
-def test_chunks_that_were_cut_otherwise_are_not_continued(mesh: LocalMesh, product: Product) -> None:
+def test_chunks_that_were_cut_otherwise_are_not_continued(mesh: LocalMesh, product: ProductOnMesh) -> None:
     message_id = product.build(LONG)
     with pytest.raises(PostponedError):
         product.sender.send(message_id, lambda: False)
@@ -211,12 +214,12 @@ def test_chunks_that_were_cut_otherwise_are_not_continued(mesh: LocalMesh, produ
 @pytest.mark.parametrize("size", [LONG, SHORT])
 @pytest.mark.parametrize("index", [0, -1])
 def test_a_message_that_was_damaged_in_store_is_never_completed(
-    size: int, index: int, mesh: LocalMesh, product: Product
+    size: int, index: int, mesh: LocalMesh, product: ProductOnMesh
 ) -> None:
     message_id = product.build(size)
     damaged = bytearray(content(product, message_id))
     damaged[index] ^= 1
-    product.bucket.objects[f"messages/{message_id}.xml"] = bytes(damaged)
+    product.outgoing.objects[f"messages/{message_id}.xml"] = bytes(damaged)
     with pytest.raises(DamagedMessageError):
         product.sender.send(message_id)
     assert collected(mesh) == []
@@ -224,7 +227,7 @@ def test_a_message_that_was_damaged_in_store_is_never_completed(
 
 
 def test_a_first_upload_whose_answer_was_lost_is_repeated_after_the_wait_and_its_duplicate_is_no_failure(
-    mesh: LocalMesh, product: Product
+    mesh: LocalMesh, product: ProductOnMesh
 ) -> None:
     message_id = product.build(SHORT)
     mesh.next_fault("cut_after", "send")
@@ -246,7 +249,7 @@ GOOD = ("20013", "30001")
 
 @pytest.mark.parametrize("organisation", ["A20047", ""], ids=["our own practice's code", "none"])
 def test_an_answer_from_another_mailbox_than_mesh_routed_to_counts_for_nothing_whatever_it_says_of_itself(
-    organisation: str, mesh: LocalMesh, product: Product
+    organisation: str, mesh: LocalMesh, product: ProductOnMesh
 ) -> None:
     message_id = product.build(SHORT)
     product.send(message_id)
@@ -266,7 +269,7 @@ def test_an_answer_from_another_mailbox_than_mesh_routed_to_counts_for_nothing_w
 
 
 def test_mesh_is_asked_once_where_it_took_a_message_and_its_address_is_never_recorded(
-    mesh: LocalMesh, product: Product
+    mesh: LocalMesh, product: ProductOnMesh
 ) -> None:
     message_id = product.build(SHORT)
     product.send(message_id)
@@ -279,7 +282,7 @@ def test_mesh_is_asked_once_where_it_took_a_message_and_its_address_is_never_rec
 
 
 def test_an_answer_waits_in_mesh_while_mesh_does_not_say_where_its_message_went(
-    mesh: LocalMesh, product: Product
+    mesh: LocalMesh, product: ProductOnMesh
 ) -> None:
     message_id = product.build(SHORT)
     product.send(message_id)
@@ -295,7 +298,7 @@ def test_an_answer_waits_in_mesh_while_mesh_does_not_say_where_its_message_went(
 
 
 def test_a_message_whose_address_leads_nowhere_says_no_mailbox_and_no_patient(
-    mesh: LocalMesh, product: Product
+    mesh: LocalMesh, product: ProductOnMesh
 ) -> None:
     message_id = product.build(SHORT, to="GPPROVIDER_9990000042_19700101_NOBODY")
     product.send(message_id)
@@ -316,19 +319,19 @@ class Rotating(Secrets):
 
 @pytest.mark.parametrize("size", [SHORT, LONG])
 def test_a_rotated_secret_is_read_afresh_within_the_step(size: int, mesh: LocalMesh) -> None:
-    product = Product(mesh.url, Rotating(secrets().values))
+    product = ProductOnMesh(mesh.url, Rotating(secrets().values))
     message_id = product.build(size)
     assert product.sender.send(message_id) is Status.SENT
     assert [request["status"] for request in mesh.requests()][:2] == [403, 202]
     assert product.history(message_id).attempts == 1
     product.poller.poll(SENDER)
-    product.mesh.close()
+    product.connections.close()
 
 
 def test_credentials_that_stay_wrong_are_tried_twice_and_then_left_alone(mesh: LocalMesh) -> None:
     held = secrets()
     held.values[f"mailboxes/{SENDER}"] = {"password": "wrong"}
-    product = Product(mesh.url, held)
+    product = ProductOnMesh(mesh.url, held)
     message_id = product.build(SHORT)
     with pytest.raises(NotAuthorisedError):
         product.sender.send(message_id)
@@ -336,23 +339,25 @@ def test_credentials_that_stay_wrong_are_tried_twice_and_then_left_alone(mesh: L
     with pytest.raises(Authentication):
         product.poller.poll(SENDER)
     assert [request["status"] for request in mesh.requests()] == [403] * 4
-    product.mesh.close()
+    product.connections.close()
 
 
-def test_an_endpoint_is_looked_up_once_and_none_found_is_asked_for_again(mesh: LocalMesh, product: Product) -> None:
+def test_an_endpoint_is_looked_up_once_and_none_found_is_asked_for_again(
+    mesh: LocalMesh, product: ProductOnMesh
+) -> None:
     for _ in range(3):
-        found = product.mesh.endpoint_lookup(SENDER, "A20047", WORKFLOW)
+        found = product.connections.endpoint_lookup(SENDER, "A20047", WORKFLOW)
         assert [mailbox.mailbox_id for mailbox in found.mailboxes] == [PRACTICE]
     assert len(mesh.requests(kind="lookup")) == 1
-    product.mesh.forget_lookup("A20047", WORKFLOW)
-    assert product.mesh.endpoint_lookup(SENDER, "A20047", WORKFLOW).mailboxes
+    product.connections.forget_lookup("A20047", WORKFLOW)
+    assert product.connections.endpoint_lookup(SENDER, "A20047", WORKFLOW).mailboxes
     assert len(mesh.requests(kind="lookup")) == 2
     for _ in range(2):
-        assert product.mesh.endpoint_lookup(SENDER, "Z99999", WORKFLOW).mailboxes == ()
+        assert product.connections.endpoint_lookup(SENDER, "Z99999", WORKFLOW).mailboxes == ()
     assert len(mesh.requests(kind="lookup")) == 4
 
 
-def test_many_answers_are_taken_in_several_at_once(mesh: LocalMesh, product: Product) -> None:
+def test_many_answers_are_taken_in_several_at_once(mesh: LocalMesh, product: ProductOnMesh) -> None:
     ids = [product.build(SHORT) for _ in range(6)]
     for message_id in ids:
         product.sender.send(message_id)
@@ -372,7 +377,7 @@ def test_many_answers_are_taken_in_several_at_once(mesh: LocalMesh, product: Pro
     assert waiting_for(mesh) == []
 
 
-def test_what_there_is_no_time_for_is_left_in_the_inbox(mesh: LocalMesh, product: Product) -> None:
+def test_what_there_is_no_time_for_is_left_in_the_inbox(mesh: LocalMesh, product: ProductOnMesh) -> None:
     message_id = product.build(SHORT)
     product.sender.send(message_id)
     respond(mesh, message_id, "20013", "30001")
@@ -383,7 +388,7 @@ def test_what_there_is_no_time_for_is_left_in_the_inbox(mesh: LocalMesh, product
     assert product.history(message_id).status is Status.DELIVERED
 
 
-def test_a_mailbox_has_one_poller_until_its_lease_ends(mesh: LocalMesh, product: Product) -> None:
+def test_a_mailbox_has_one_poller_until_its_lease_ends(mesh: LocalMesh, product: ProductOnMesh) -> None:
     assert product.ledger.take_mailbox(SENDER, "another", timedelta(minutes=5))
     assert product.poller.poll(SENDER).polled_elsewhere == 1
     assert mesh.requests() == []
@@ -393,26 +398,14 @@ def test_a_mailbox_has_one_poller_until_its_lease_ends(mesh: LocalMesh, product:
     assert product.poller.poll(SENDER).polled_elsewhere == 0, "a poller gives the mailbox back"
 
 
-class Poisoned(Bucket):
-    """A bucket that one message cannot be put into."""
-
-    poison = ""
-
-    def put_object(self, *, Key: str, Body: bytes, **how: Any) -> dict[str, Any]:  # noqa: N803 - boto3's own names
-        if self.poison and self.poison in Key:
-            raise ValueError("what no code of ours foresaw")
-        return super().put_object(Key=Key, Body=Body, **how)
-
-
 def test_a_message_that_cannot_be_taken_in_holds_up_no_other_is_set_aside_and_told(mesh: LocalMesh) -> None:
-    product = Product(mesh.url)
-    bucket = Poisoned()
-    product.poller.evidence._client = bucket  # type: ignore[assignment]
+    product = ProductOnMesh(mesh.url)
     message_id = product.build(SHORT)
     product.sender.send(message_id)
     respond(mesh, message_id, "20013")
     (waiting,) = waiting_for(mesh)
-    bucket.poison = waiting
+    unforeseen = ValueError("what no code of ours foresaw")
+    fault = fail(product.bucket, "put_object", unforeseen, when=lambda call: waiting in call["Key"])
     respond(mesh, message_id, "30001")
     for _ in range(1 + product.poller.most_tries):
         with pytest.raises(ValueError, match="foresaw"):
@@ -431,14 +424,14 @@ def test_a_message_that_cannot_be_taken_in_holds_up_no_other_is_set_aside_and_to
     assert len(mesh.requests(kind="download", path=f"/messageexchange/{SENDER}/inbox/{waiting}")) == 6
     assert waiting_for(mesh) == [waiting], "it is still in MESH"
 
-    bucket.poison = ""
+    fault.end()
     assert product.ledger.retry_quarantined(SENDER, waiting)
     assert product.poller.poll(SENDER).matched == 1
     assert waiting_for(mesh) == [], "an operator's word was enough"
-    product.mesh.close()
+    product.connections.close()
 
 
-def test_a_message_that_failed_once_is_not_set_aside_for_want_of_time(mesh: LocalMesh, product: Product) -> None:
+def test_a_message_that_failed_once_is_not_set_aside_for_want_of_time(mesh: LocalMesh, product: ProductOnMesh) -> None:
     message_id = product.build(SHORT)
     product.sender.send(message_id)
     respond(mesh, message_id, "20013")
@@ -453,7 +446,7 @@ def test_a_message_that_failed_once_is_not_set_aside_for_want_of_time(mesh: Loca
 
 @pytest.mark.parametrize("fault", ["busy", "error", "cut_after", "truncate", "garble", "html"])
 def test_a_download_that_fails_for_a_passing_reason_never_counts_against_its_message(
-    fault: str, mesh: LocalMesh, product: Product
+    fault: str, mesh: LocalMesh, product: ProductOnMesh
 ) -> None:
     message_id = product.build(SHORT)
     product.sender.send(message_id)
@@ -466,7 +459,7 @@ def test_a_download_that_fails_for_a_passing_reason_never_counts_against_its_mes
     assert product.topic.told == []
 
 
-def test_a_long_message_that_comes_in_is_kept_in_parts_and_whole(mesh: LocalMesh, product: Product) -> None:
+def test_a_long_message_that_comes_in_is_kept_in_parts_and_whole(mesh: LocalMesh, product: ProductOnMesh) -> None:
     body = os.urandom(12_000_000)
     with mesh.client(PRACTICE) as practice:
         outgoing = OutboundMessage(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047")
@@ -486,7 +479,7 @@ PERSONAL = ("9658218865", "WRIGHT", "Garth", "19331114")
 
 
 def test_no_log_and_no_error_of_the_steps_shows_a_patient_a_secret_a_token_or_a_body(
-    mesh: LocalMesh, product: Product, caplog: pytest.LogCaptureFixture
+    mesh: LocalMesh, product: ProductOnMesh, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     mailbox = COMMUNITY.mailboxes[SENDER]
@@ -514,7 +507,7 @@ def test_no_log_and_no_error_of_the_steps_shows_a_patient_a_secret_a_token_or_a_
     assert shown == set()
 
 
-def test_each_chunk_that_mesh_serves_is_a_gzip_stream_of_its_own(mesh: LocalMesh, product: Product) -> None:
+def test_each_chunk_that_mesh_serves_is_a_gzip_stream_of_its_own(mesh: LocalMesh, product: ProductOnMesh) -> None:
     message_id = product.build(LONG)
     product.sender.send(message_id)
     (stored,) = mesh.messages()

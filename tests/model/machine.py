@@ -11,9 +11,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES
 from gpconnect_messaging.replay.policy import ResendMode
+from tests.fakes.mesh import Mood
+from tests.fakes.product import MAILBOX
 from tests.model.effects import Ending, Process, Watched
-from tests.model.mesh import Mood
-from tests.model.world import MAILBOX, OPERATOR, PRACTICE, STRANGER, WINDOW, World
+from tests.model.world import OPERATOR, PRACTICE, STRANGER, WINDOW, World
 
 ENCOUNTERS = st.sampled_from(["one", "two"])
 PLACES = st.just(0) | st.integers(1, 24) | st.integers(25, 60)

@@ -10,8 +10,8 @@ from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.mailboxes.settings import Release
 from gpconnect_messaging.replay.policy import ResendMode
 from gpconnect_messaging.steps.operator_actions import OperatorActions
+from tests.fakes.mesh import Mood
 from tests.model.effects import Process
-from tests.model.mesh import Mood
 from tests.model.scenarios import Scenario, Situation, sweep
 from tests.model.world import LATE, OPERATOR, STRANGER, WINDOW, World
 

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from gpconnect_messaging.ledger.lifecycle import Status
+from tests.fakes.mesh import Mood
 from tests.model.effects import Ending, Place, Process, Watched
-from tests.model.mesh import Mood
 from tests.model.world import LATE, SETTLED, STRANGER, UNACKNOWLEDGED, WINDOW, Dropped, World
 
 READ_AT_MOST = 2
@@ -161,7 +161,7 @@ def _replaced_document(world: World) -> None:
     """The sender put the next request's document under the same key before the builder came."""
     world.drop("one", folder="one/folder")
     world.clock.advance(timedelta(seconds=5))
-    world.bucket.put_object(Key="one/folder/report.pdf", Body=world.bucket.objects["one/folder/report.pdf"] + b"\n%")
+    world.dropped.put_object(Key="one/folder/report.pdf", Body=world.dropped.objects["one/folder/report.pdf"] + b"\n%")
 
 
 def _expired_document(world: World) -> None:
@@ -171,7 +171,7 @@ def _expired_document(world: World) -> None:
     died.on = "dynamodb.transact_write_items"
     world.deliver_intake(died)
     world.clock.advance(timedelta(days=2))
-    world.bucket.delete_object(Key="one/folder/report.pdf")
+    world.dropped.delete_object(Key="one/folder/report.pdf")
 
 
 def _claimed(world: World) -> None:
@@ -204,7 +204,7 @@ def _removed(world: World) -> None:
     world.drop("encounter", valid=False)
     (dropped,) = world.queue.intake
     assert isinstance(dropped, Dropped)
-    del world.bucket.objects[dropped.key]
+    del world.dropped.objects[dropped.key]
 
 
 def _left_uncertain(world: World) -> None:
@@ -512,7 +512,7 @@ def _document_more(world: World) -> None:
     """A document comes into the folder of a request that does not name it."""
     (asked,) = world.truth.requests.values()
     world.truth.documents_alone += 1
-    world.bucket.put_object(Key=asked.key.replace("request.json", "more.pdf"), Body=b"%PDF-")
+    world.dropped.put_object(Key=asked.key.replace("request.json", "more.pdf"), Body=b"%PDF-")
 
 
 def _built(world: World) -> None:

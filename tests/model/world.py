@@ -1,11 +1,10 @@
 """A small world for the product's real steps: what they read and write, who sends and answers, and what must hold.
 
 The steps, the ledger's store, the buckets' and the queues' adapters and the notifier are the product's. Under them are
-DynamoDB, S3, SQS and SNS in memory (see `tests/in_memory.py`) and a MESH (see `mesh`). `Truth` notes what was really
-asked and answered, from outside: the invariants hold the ledger against that, never against itself.
+DynamoDB, S3, SQS and SNS in memory and a MESH (see `tests/fakes`). `Truth` notes what was really asked and
+answered, from outside: the invariants hold the ledger against that, never against itself.
 """
 
-import hashlib
 import json
 import re
 import threading
@@ -13,7 +12,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -22,55 +21,37 @@ from unittest.mock import patch
 from gpconnect_messaging import assembly, storage
 from gpconnect_messaging.conformance import broken_musts
 from gpconnect_messaging.derived_ids import request_again_id
-from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.compose import compose
-from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, Verdict
-from gpconnect_messaging.ledger import lifecycle, table
-from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.balances import Balances
-from gpconnect_messaging.ledger.drop_passes import DropPasses
-from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, EventType, MessageHistory, Status, Timeouts
-from gpconnect_messaging.ledger.notifications import NotificationStore
-from gpconnect_messaging.ledger.orders import OrderBook
+from gpconnect_messaging.ledger import table
+from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, EventType, Status
 from gpconnect_messaging.ledger.reconciliation import Balance
 from gpconnect_messaging.ledger.records import MessageRecord
-from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import in_time, item, time
-from gpconnect_messaging.mailboxes.directory import MailboxDirectory
 from gpconnect_messaging.mailboxes.settings import Release as ReleasedBy
 from gpconnect_messaging.mesh.chunking import Chunking
-from gpconnect_messaging.notifications import Delivery, Notifier
-from gpconnect_messaging.queues import IntakeQueue, SendQueue
+from gpconnect_messaging.notifications import Delivery
 from gpconnect_messaging.replay.policy import ResendMode
-from gpconnect_messaging.replay.rate_limiter import RateLimiter
-from gpconnect_messaging.replay.resend import Choice, Resend
-from gpconnect_messaging.steps.build import Builder
-from gpconnect_messaging.steps.due_work import Sweep
-from gpconnect_messaging.steps.escalate import Escalation
-from gpconnect_messaging.steps.list_drop import ListDrop
+from gpconnect_messaging.replay.resend import Choice
 from gpconnect_messaging.steps.operator_actions import NotPossibleError, OperatorActions
 from gpconnect_messaging.steps.poll import Poller
-from gpconnect_messaging.steps.reconcile import Reconciliation
-from gpconnect_messaging.steps.send import Sender
-from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 from infra.local.practice import responding
 from infra.local.practice.answering import Answer as Written
 from infra.local.practice.reading import Reading
 from tests.crash_injection import Died
-from tests.examples import REQUESTS, request_data
-from tests.identifiers import IDENTIFIERS, key_of
-from tests.in_memory import Bucket, Clock, ObjectPages, Table, Topic
+from tests.examples import request_data
+from tests.fakes.clock import Clock
+from tests.fakes.mesh import Client, Mesh, Upload
+from tests.fakes.product import AT_ONCE, MAILBOX, PDF, TIMEOUTS, WORKFLOW, Steps, Surroundings
+from tests.fakes.s3 import S3, Bucket
+from tests.fakes.sqs import Sqs
+from tests.identifiers import IDENTIFIERS
 from tests.model.effects import Ending, Process, Watched
-from tests.model.mesh import Client, Connections, Mesh, Upload
 from tests.model.truth import Answer, Asked, Truth
 
-MAILBOX, PRACTICE, STRANGER = "Y90001OT001", "A20047OT001", "B30099OT001"
-WORKFLOW = "GPCONNECT_SEND_DOCUMENT"
+PRACTICE, STRANGER = "A20047OT001", "B30099OT001"
 START = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
-PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
-LEASE = timedelta(minutes=3)
 LATE = timedelta(days=31)
 """Longer than any acknowledgement is waited for."""
 CHUNKING = Chunking(largest_whole=100_000, chunk_bytes=40_000, smallest_chunk=0)
@@ -78,7 +59,6 @@ UNACKNOWLEDGED = timedelta(hours=4)
 """How long a notification may wait for somebody before it is escalated."""
 NURSE = "a.nurse"
 OPERATOR = "operator-7"
-_AT_ONCE = RateLimiter(1e9, sleep=lambda _: None)
 MOST_TRIES = 5
 """How often a message is tried alone before it is quarantined."""
 SETTLED = timedelta(minutes=65)
@@ -94,7 +74,6 @@ OF_REQUESTS = {
 }  # fmt: skip
 """Where the row of a request that is no message, or was stopped, ends."""
 ENDED = OF_REQUESTS | {Status.REFUSED, Status.UNDELIVERED, Status.REJECTED, Status.DELIVERED}
-_PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
 
 
 @contextmanager
@@ -133,38 +112,31 @@ def one_at_a_time() -> Iterator[None]:
         yield
 
 
-class DropOnly:
-    """The world's one bucket, of which only what senders dropped is listed, so many objects a page."""
-
-    OURS = ("receipts/", "requests/", "messages/", "balances/", "reckonings/", "received/", "warnings/")
-
-    def __init__(self, bucket: Any, per_page: int = 1) -> None:
-        self.bucket = bucket
-        self.per_page = per_page
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.bucket, name)
-
-    def get_paginator(self, operation: str) -> ObjectPages:
-        return ObjectPages(self.bucket, operation, self.per_page, lambda key: not key.startswith(self.OURS))
-
-
 class BrokenError(AssertionError):
     """Something that must always hold did not."""
 
 
-@dataclass
-class Queues:
-    """An SQS client: the intake and the send queue, whose deliveries may be taken in any order."""
+class Queues(Sqs):
+    """The intake and the send queue, whose deliveries may be taken in any order."""
 
-    intake: list["Queued"] = field(default_factory=list)
-    waiting: list[str] = field(default_factory=list)
-    """Messages on the send queue."""
-    found_in_drop: set[str] = field(default_factory=set)
-    """Keys of requests that were announced because the listing found them."""
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock, "intake", "send")
+        self.intake: list[Queued] = []
+        self.waiting: list[str] = []
+        """Messages on the send queue."""
+        self.found_in_drop: set[str] = set()
+        """Keys of requests that were announced because the listing found them."""
 
-    def send_message(self, *, QueueUrl: str, MessageBody: str, **_: Any) -> None:  # noqa: N803 - boto3's names
-        match QueueUrl, json.loads(MessageBody):
+    def send_message(self, **message: Any) -> dict[str, Any]:
+        answer = super().send_message(**message)
+        url = message["QueueUrl"]
+        for body in self.take(url):
+            self._read(url, body)
+        self.sent.clear()
+        return answer
+
+    def _read(self, url: str, body: str) -> None:
+        match url, json.loads(body):
             case "send", {"message_id": message_id}:
                 self.waiting.append(message_id)
             case "intake", {"release": request_id}:
@@ -207,26 +179,6 @@ class Again:
 Queued = Dropped | Release | Again
 
 
-@dataclass
-class Parameters:
-    """A Systems Manager client with our mailbox's settings."""
-
-    hold: timedelta
-    release: ReleasedBy
-
-    def get_parameter(self, *, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        assert Name.endswith(MAILBOX)
-        settings = {
-            "mailbox": MAILBOX,
-            "ods_code": "Y90001",
-            "specification": "2.0",
-            "hold_window_seconds": int(self.hold.total_seconds()),
-            "release": self.release.value,
-            "escalate_after_seconds": int(UNACKNOWLEDGED.total_seconds()),
-        }
-        return {"Parameter": {"Value": json.dumps(settings)}}
-
-
 class World:
     """Everything outside the steps, and the steps."""
 
@@ -239,21 +191,16 @@ class World:
         self.hold = hold
         self.release = ReleasedBy.AUTOMATIC
         self.clock = Clock(START)
-        self.table, self.bucket, self.queue, self.topic = Table(), Bucket(self.clock), Queues(), Topic()
+        self.dropped, self.outgoing, self.bucket = Bucket(self.clock), Bucket(self.clock), Bucket(self.clock)
+        self.queue = Queues(self.clock)
         self.mesh = Mesh(before_acknowledging=self._kept_and_recorded)
+        s3 = S3(drop=self.dropped, outbox=self.outgoing, evidence=self.bucket)
+        self.around = Surroundings(self.clock, s3, self.queue, mesh=self.mesh)
+        self.table, self.topic = self.around.dynamodb, self.around.sns
         self.truth = Truth(PRACTICE)
-        self.ledger = Ledger(self.table, "ledger", PATIENCE, self.clock)  # type: ignore[arg-type]
-        self.evidence = Evidence(self.bucket, "evidence", self.clock)  # type: ignore[arg-type]
-        self.reconciliation = Reconciliation(
-            evidence=self.evidence,
-            balances=Balances(self.table, "ledger", self.clock),  # type: ignore[arg-type]
-            mesh=Connections(self.mesh, lambda _, client: client),  # type: ignore[arg-type]
-            notifier=Notifier(self.topic, "topic", self.ledger),  # type: ignore[arg-type]
-            timeouts=PATIENCE,
-            pace=_AT_ONCE,
-            now=self.clock,
-        )
-        self.trail = AuditTrail(self.table, "ledger", self.clock)  # type: ignore[arg-type]
+        steps = Steps(self.around)
+        self.ledger, self.evidence, self.trail = steps.ledger, steps.evidence, steps.trail
+        self.reconciliation = steps.reconciliation
         self._reached: dict[str, tuple[Status, frozenset[str]]] = {}
         """Each message's status, and what people had been told and had decided when it came to it."""
         self._facts_of_all: dict[str, frozenset[str]] = {}
@@ -296,7 +243,7 @@ class World:
         if document_late:
             self._late.append(f"{folder}/report.pdf")
         elif documents:
-            self.bucket.put_object(Key=f"{folder}/report.pdf", Body=_PDF)
+            self.dropped.put_object(Key=f"{folder}/report.pdf", Body=PDF)
         else:
             changes["documents"] = []
         if any(each.key.startswith(f"{folder}/") for each in self.truth.requests.values()):
@@ -314,7 +261,7 @@ class World:
     def late_documents_come(self) -> None:
         """The upload of the documents ends whose requests were there before."""
         for key in self._late:
-            self.bucket.put_object(Key=key, Body=_PDF)
+            self.dropped.put_object(Key=key, Body=PDF)
             folder = key.removesuffix("report.pdf")
             for request_id, asked in self.truth.requests.items():
                 if asked.key.startswith(folder) and self.clock.time - asked.at < DOCUMENT_WAIT - timedelta(seconds=2):
@@ -323,25 +270,25 @@ class World:
 
     def copy(self, which: int) -> None:
         """Somebody copies a request in place, as it is now: S3 gives it a new version, and announces it."""
-        keys = sorted({each.key for each in self.truth.requests.values() if each.key in self.bucket.objects})
+        keys = sorted({each.key for each in self.truth.requests.values() if each.key in self.dropped.objects})
         if not keys:
             return
         key = keys[which % len(keys)]
         last = max((each for each in self.truth.requests.values() if each.key == key), key=lambda each: each.put)
         folder = key.removesuffix("/request.json")
         self._dropped(
-            folder, json.loads(self.bucket.objects[key]), last.encounter, valid=last.valid, withdrawal=last.withdrawal,
-            slow=last.slow, document_late=not last.withdrawal and f"{folder}/report.pdf" not in self.bucket.objects,
+            folder, json.loads(self.dropped.objects[key]), last.encounter, valid=last.valid, withdrawal=last.withdrawal,
+            slow=last.slow, document_late=not last.withdrawal and f"{folder}/report.pdf" not in self.dropped.objects,
         )  # fmt: skip
 
     def drop_document(self) -> None:
         """A sending system drops a document, and never a request that names it."""
         self.truth.documents_alone += 1
-        self.bucket.put_object(Key=f"alone/{self.truth.documents_alone}/report.pdf", Body=_PDF)
+        self.dropped.put_object(Key=f"alone/{self.truth.documents_alone}/report.pdf", Body=PDF)
 
     def drop_raw(self, key: str, body: bytes) -> None:
         """A sending system drops whatever it likes as a request."""
-        version = self.bucket.put_object(Key=key, Body=body)["VersionId"]
+        version = self.dropped.put_object(Key=key, Body=body)["VersionId"]
         self._puts += 1
         self.queue.intake.append(Dropped("drop", key, version, self.clock(), f"{self._puts:018X}"))
 
@@ -364,7 +311,7 @@ class World:
         document_late: bool = False,
     ) -> str:
         key, at = f"{folder}/request.json", self.clock()
-        version = self.bucket.put_object(Key=key, Body=json.dumps(body).encode())["VersionId"]
+        version = self.dropped.put_object(Key=key, Body=json.dumps(body).encode())["VersionId"]
         self._puts += 1
         # S3's events name the second, and order puts of one object by their sequencer.
         event = Dropped("drop", key, version, at.replace(microsecond=0), f"{self._puts:018X}")
@@ -383,24 +330,7 @@ class World:
         """Store a message as the builder does, at less cost, and leave it off the queue; return its id."""
         message_id = f"00000000-0000-5000-8000-{len(self._facts_of_all):04}{version:08}"
         content = (f"<message id='{message_id}'>" + "x" * (110_000 if chunked else 100)).encode()
-        envelope = Envelope(
-            mailbox=MAILBOX, to="GPPROVIDER_9658218865_19331114_WRIGHT", workflow_id=WORKFLOW, subject="Report",
-            local_id="Y90001", file_name=f"{message_id}.xml",
-        )  # fmt: skip
-        self.bucket.put_object(Key=f"messages/{message_id}.json", Body=envelope.to_json())
-        self.bucket.put_object(Key=f"messages/{message_id}.xml", Body=content)
-        event = lifecycle.built(
-            at=self.clock(), sha256=hashlib.sha256(content).hexdigest(), size=len(content),
-            infrastructure_due=timedelta(days=2), business_due=timedelta(days=7),
-        )  # fmt: skip
-        self.ledger.create(
-            MessageRecord(
-                message_id=message_id, request_id=message_id, mailbox=MAILBOX,
-                encounter=encounter, encounter_key=key_of(MAILBOX, encounter),
-                version=version,
-                created_at=self.clock(), history=MessageHistory((event,)),
-            )
-        )  # fmt: skip
+        Steps(self.around).stored(message_id, content, encounter=encounter, version=version)
         self.evidence.receipt(message_id)
         self.truth.requests[message_id] = Asked(encounter, valid=True, at=self.clock.time)
         self._facts_of_all[message_id] = frozenset()
@@ -544,14 +474,9 @@ class World:
         return Process(step, self.watched, at, ending)
 
     def build(self, process: Process, delivery: Queued) -> None:
-        parts = self._parts(process)
+        steps = self._steps(process)
         with self._life(process):
-            builder = Builder(
-                drop=parts["drop"], outbox=parts["outbox"], evidence=parts["evidence"],
-                ledger=parts["ledger"], mailboxes=parts["mailboxes"],
-                send_queue=parts["send_queue"], notifier=parts["notifier"], numbers=NumberRange.TEST,
-                identifiers=IDENTIFIERS, document_wait=DOCUMENT_WAIT, now=self.clock,
-            )  # fmt: skip
+            builder = replace(steps.builder, document_wait=DOCUMENT_WAIT)
             match delivery:
                 case Release(request_id):
                     builder.release(request_id)
@@ -566,20 +491,17 @@ class World:
         return next(asked for each, asked in self.truth.requests.items() if str(request_again_id(each)) == again)
 
     def send(self, process: Process, message_id: str) -> None:
-        parts = self._parts(process)
+        steps = self._steps(process)
         if process.ending is Ending.PAUSES:
             self.truth.perhaps_sent.add(message_id)
         with self._life(process):
-            Sender(
-                outbox=parts["outbox"], ledger=parts["ledger"], mesh=parts["mesh"], notifier=parts["notifier"],
-                lease=LEASE, timeouts=PATIENCE, chunking=CHUNKING, now=self.clock,
-            ).send(message_id)  # fmt: skip
+            replace(steps.sender, chunking=CHUNKING).send(message_id)
         if process.struck:
             self.truth.perhaps_sent.add(message_id)
 
     def poll(self, process: Process) -> None:
         with self._life(process):
-            self._poller(process).poll(MAILBOX)
+            self.poller(process).poll(MAILBOX)
         self._polls_struck += process.struck or process.failed
 
     def poll_killed(self, mesh_message_ids: Sequence[str]) -> None:
@@ -588,52 +510,38 @@ class World:
             process = Process("poller", Watched(), on="mesh.download_into")
             with self._life(process):
                 client = process.port("mesh", Client(self.mesh, MAILBOX))
-                self._poller(process)._take(client, each, alone=False)
+                self.poller(process)._take(client, each, alone=False)
 
-    def _poller(self, process: Process) -> Poller:
-        parts = self._parts(process)
+    def poller(self, process: Process) -> Poller:
         # One at a time, so that a place is always reached in the same order.
-        return Poller(
-            evidence=parts["evidence"], ledger=parts["ledger"], mesh=parts["mesh"], notifier=parts["notifier"],
-            identifiers=IDENTIFIERS, at_once=1, most_tries=MOST_TRIES, now=self.clock,
-        )  # fmt: skip
+        return replace(self._steps(process).poller, at_once=1)
 
     def sweep(self, process: Process) -> None:
-        parts = self._parts(process)
+        steps = self._steps(process)
         with self._life(process):
-            Sweep(
-                ledger=parts["ledger"], send_queue=parts["send_queue"], intake_queue=parts["intake_queue"],
-                notifier=parts["notifier"], timeouts=PATIENCE, at_once=1, now=self.clock,
-            ).run()  # fmt: skip
+            replace(steps.sweep, at_once=1).run()
 
     def list_drop(self, process: Process) -> None:
-        parts = self._parts(process)
-        drop = DropBucket(process.port("s3", DropOnly(self.bucket, per_page=20)), "drop")
-        with self._life(process), one_at_a_time():
-            ListDrop(
-                drop=drop, evidence=parts["evidence"], identifiers=IDENTIFIERS, passes=parts["passes"],
-                intake_queue=parts["intake_queue"], notifier=parts["notifier"], now=self.clock,
-            ).run()  # fmt: skip
+        steps = self._steps(process)
+        with self._life(process), one_at_a_time(), patch.object(self.dropped, "per_page", 20):
+            steps.list_drop.run()
 
     def escalate(self, process: Process) -> None:
-        parts = self._parts(process)
+        steps = self._steps(process)
         with self._life(process):
-            Escalation(
-                book=parts["book"], mailboxes=parts["mailboxes"], notifier=parts["notifier"],
-                wait=UNACKNOWLEDGED, now=self.clock,
-            ).run()  # fmt: skip
+            replace(steps.escalation, wait=UNACKNOWLEDGED).run()
 
     def take_on(self, process: Process, notification_id: str) -> None:
         """Somebody takes a notification on, as the poller's task `acknowledge` records it."""
         with self._life(process):
-            if self._parts(process)["book"].acknowledge(notification_id, NURSE, self.clock()):
+            if self._steps(process).book.acknowledge(notification_id, NURSE, self.clock()):
                 self.truth.acknowledged.setdefault(notification_id, self.clock.time)
 
     def decide(self, process: Process, decision: Callable[[OperatorActions], object]) -> None:
         """An operator decides about a message; what is not possible any more is left."""
-        parts = self._parts(process)
+        steps = self._steps(process)
         with self._life(process), suppress(NotPossibleError):
-            decision(OperatorActions(ledger=parts["ledger"], notifier=parts["notifier"], now=self.clock))
+            decision(steps.operator_actions)
 
     def accept(self, process: Process, message_id: str, mesh_message_id: str) -> None:
         """An operator has made sure that an answer is the practice's, wherever it came from."""
@@ -644,47 +552,28 @@ class World:
 
     def send_again(self, process: Process, message_id: str, way: ResendMode) -> None:
         """An operator sends a message again, or has a request taken in again."""
-        parts = self._parts(process)
+        tool = self._steps(process).resend
         with self._life(process):
-            tool = Resend(
-                ledger=parts["ledger"], trail=parts["trail"], orders=parts["orders"], outbox=parts["outbox"],
-                evidence=parts["evidence"], send_queue=parts["send_queue"], intake_queue=parts["intake_queue"],
-                timeouts=PATIENCE, identifiers=lambda: IDENTIFIERS, now=self.clock,
-            )  # fmt: skip
             plan = list(tool.plan(Choice(ids=(message_id,)), way))
-            list(
-                tool.carry_out(
-                    plan, way, actor=OPERATOR, reason="mended", pace=RateLimiter(1_000, sleep=lambda _: None)
-                )
-            )
+            list(tool.carry_out(plan, way, actor=OPERATOR, reason="mended", pace=AT_ONCE))
 
     def reconcile(self, process: Process) -> None:
-        parts = self._parts(process)
+        steps = self._steps(process)
         with self._life(process):
-            Reconciliation(
-                evidence=parts["evidence"], balances=parts["balances"], mesh=parts["mesh"],
-                notifier=parts["notifier"], timeouts=PATIENCE, pace=_AT_ONCE, now=self.clock,
-            ).run()  # fmt: skip
+            steps.reconciliation.run()
 
-    def _parts(self, process: Process) -> dict[str, Any]:
-        s3 = process.port("s3", self.bucket)
-        ledger = Ledger(process.port("dynamodb", self.table), "ledger", PATIENCE, self.clock)
-        return {
-            "drop": DropBucket(s3, "drop"),
-            "mailboxes": MailboxDirectory(process.port("ssm", Parameters(self.hold, self.release)), "mailboxes"),
-            "outbox": Outbox(s3, "outbox"),
-            "evidence": Evidence(s3, "evidence", self.clock),
-            "ledger": ledger,
-            "book": NotificationStore(process.port("dynamodb", self.table), "ledger", self.clock),
-            "trail": AuditTrail(process.port("dynamodb", self.table), "ledger", self.clock),
-            "orders": OrderBook(process.port("dynamodb", self.table), "ledger", self.clock),
-            "balances": Balances(process.port("dynamodb", self.table), "ledger", self.clock),
-            "passes": DropPasses(process.port("dynamodb", self.table), "ledger", self.clock),
-            "send_queue": SendQueue(process.port("sqs", self.queue), "send"),
-            "intake_queue": IntakeQueue(process.port("sqs", self.queue), "intake"),
-            "notifier": Notifier(process.port("sns", self.topic), "topic", ledger),
-            "mesh": Connections(self.mesh, process.port),
+    def _steps(self, process: Process) -> Steps:
+        """The steps as this process has them; each call is one of its effects."""
+        settings = {
+            "mailbox": MAILBOX,
+            "ods_code": "Y90001",
+            "specification": "2.0",
+            "hold_window_seconds": int(self.hold.total_seconds()),
+            "release": self.release.value,
+            "escalate_after_seconds": int(UNACKNOWLEDGED.total_seconds()),
         }
+        self.around.ssm.values[f"mailboxes/{MAILBOX}"] = settings
+        return Steps(self.around, process.port)
 
     @contextmanager
     def _life(self, process: Process) -> Any:
@@ -759,7 +648,7 @@ class World:
             self._come_to_rest()
         self.clock.advance(LATE)
         for _ in range(OFFERS_BEFORE_TOLD + 1 if self.truth.written_by_newer else 1):
-            self.clock.advance(PATIENCE.requeue_after)
+            self.clock.advance(TIMEOUTS.requeue_after)
             self.round()
         self.clock.advance(UNACKNOWLEDGED)
         self.round()

@@ -29,8 +29,8 @@ from infra.local import emulator
 from infra.local.emulator import LocalSession
 from infra.local.environments import environment
 from infra.local.processes import SupervisorClient
+from tests.fakes.ledger_table import create_ledger_table
 from tests.identifiers import key_of
-from tests.ledger_table import create_ledger_table
 from tests.unit.operations.an_environment import TABLE, PlaceInMemory
 from tests.unit.operations.console.a_console import HOST, Browser
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import SHARDS
 from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
-from tests.ledger_table import INDEXES, create_ledger_table
+from tests.fakes.ledger_table import INDEXES, create_ledger_table
 from tests.performance.ledger_load import PARTITION_LIMIT, PATIENCE, live, tallied
 
 WANTED_PER_SECOND = 1_000

@@ -27,8 +27,9 @@ from gpconnect_messaging.pds.errors import RetryLater
 from gpconnect_messaging.pds.vault import ApplicationVault
 from infra.local.pds import people
 from infra.local.pds.service import Asked, LocalPds
-from tests.in_memory import Secrets, Table
-from tests.local_pds import APPLICATION, URL, private_key, secret
+from tests.fakes.dynamodb import Table
+from tests.fakes.pds import APPLICATION, URL, private_key, secret
+from tests.fakes.secrets_manager import Secrets
 
 LEAST_USED = 0.8
 

@@ -19,9 +19,9 @@ from gpconnect_messaging.ledger.lifecycle import MessageHistory, Timeouts
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from infra.local.capacity import written
+from tests.fakes.dynamodb import Table
+from tests.fakes.ledger_table import INDEXES
 from tests.identifiers import ids_of, key_of
-from tests.in_memory import Table
-from tests.ledger_table import INDEXES
 
 MAILBOX = "Y90001OT001"
 PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))

@@ -22,8 +22,7 @@ from pathlib import Path
 
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.mesh import MeshClient, MeshError, NotFound
-from tests.local_mesh import PRACTICE, SENDER, LocalMesh, answer, local_mesh
-from tests.steps_in_memory import Product
+from tests.local_mesh import PRACTICE, SENDER, LocalMesh, ProductOnMesh, answer, local_mesh
 
 ENDED = {Status.DELIVERED, Status.REFUSED}
 ROUNDS = 100
@@ -74,7 +73,7 @@ def soak(mesh: LocalMesh, *, messages: int, rate: float, seed: int) -> Outcome:
     begun = time.monotonic()
     mesh.control("POST", "reset")
     mesh.control("PUT", "behaviour", {"smallest_middle_chunk_bytes": 0, "keep_content": False})
-    product = Product(mesh.url)
+    product = ProductOnMesh(mesh.url)
     ids = [product.build(30_000 if number % 5 == 0 else 2_000) for number in range(messages)]
     plan = {"rate": rate, "seed": seed, "mailbox": SENDER, "stall_seconds": 0.05, "retry_after_seconds": 0}
     mesh.control("PUT", "faults", plan)
@@ -96,12 +95,12 @@ def soak(mesh: LocalMesh, *, messages: int, rate: float, seed: int) -> Outcome:
             product.sweep.run()
     mesh.control("DELETE", "faults")
     outcome = compare(mesh, product, ids)
-    product.mesh.close()
+    product.connections.close()
     outcome.rounds, outcome.seconds = rounds, time.monotonic() - begun
     return outcome
 
 
-def compare(mesh: LocalMesh, product: Product, ids: list[str]) -> Outcome:
+def compare(mesh: LocalMesh, product: ProductOnMesh, ids: list[str]) -> Outcome:
     """Hold what the ledger says against what MESH has."""
     there: Counter[str] = Counter()
     for stored in mesh.messages(**{"from": SENDER}):

@@ -27,7 +27,7 @@ from infra.local.environments import BUILD
 from infra.local.permissions import Permission, Used
 from infra.local.roles import Roles
 from infra.local.run import LocalRun
-from tests.e2e.conftest import NotReachedError, Product
+from tests.e2e.conftest import DeployedProduct, NotReachedError
 from tests.permissions.exceptions import excepted
 from tests.permissions.scenarios import SCENARIOS, Holds, Scenario, function_of
 
@@ -69,7 +69,7 @@ class Bench:
     """The running product whose roles are tampered with."""
 
     def __init__(self, run: LocalRun) -> None:
-        self.product = Product(run)
+        self.product = DeployedProduct(run)
         self.roles = Roles(run.session)
         self.used = Used(run.logs_folder / emulator.PERMISSIONS)
         self._denials = run.logs_folder / emulator.DENIALS

@@ -17,12 +17,12 @@ from gpcm.functions import FunctionFailedError
 from gpconnect_messaging.mesh import MeshClient
 from infra.local.permissions import Permission
 from infra.local.scenarios import REQUESTS
-from tests.e2e.conftest import Product
+from tests.e2e.conftest import DeployedProduct
 from tests.examples import request_data
 from tests.local_mesh import PRACTICE, SENDER, answer, credentials
 
 Holds = Callable[[], bool]
-Begin = Callable[[Product], Holds]
+Begin = Callable[[DeployedProduct], Holds]
 
 HELD_MAILBOX = "Y90001OT002"
 LOOKED_UP: dict[str, Any] = {"mailbox": "Y90003OT001", "organisation__ods_code": "Y90003"}
@@ -57,7 +57,7 @@ class Scenario:
         asked = f"{permission.action} {permission.resource}"
         return any(fnmatchcase(asked, need) for need in self.needs.get(function_of(permission.role), ()))
 
-    def work(self, product: Product) -> None:
+    def work(self, product: DeployedProduct) -> None:
         """Do what the schedules do; what fails comes round again."""
         for task in self.tasks:
             with suppress(FunctionFailedError):
@@ -69,14 +69,14 @@ def function_of(role: str) -> str:
     return role.rsplit("-", 2)[-2].partition("Role")[0].lower()
 
 
-def reaches(product: Product, dropped: Dropped, *statuses: str) -> Holds:
+def reaches(product: DeployedProduct, dropped: Dropped, *statuses: str) -> Holds:
     """Say whether a request, or a message that it became, is where it should be."""
     return lambda: any(
         message.request_id == dropped.request_id and message.status in statuses for message in product.run.messages()
     )
 
 
-def told(product: Product, dropped: Dropped, kind: str, when: str = "told_at") -> Holds:
+def told(product: DeployedProduct, dropped: Dropped, kind: str, when: str = "told_at") -> Holds:
     """Whether a person was notified of a request's message (at `when`)."""
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
 
@@ -90,11 +90,11 @@ def told(product: Product, dropped: Dropped, kind: str, when: str = "told_at") -
     return holds
 
 
-def a_report(product: Product) -> Holds:
+def a_report(product: DeployedProduct) -> Holds:
     return reaches(product, product.drop(), "DELIVERED")
 
 
-def a_request_that_nothing_announced(product: Product) -> Holds:
+def a_request_that_nothing_announced(product: DeployedProduct) -> Holds:
     rules = product.run.session.client("events")
     [rule] = [rule["Name"] for rule in rules.list_rules()["Rules"] if "RequestDropped" in rule["Name"]]
     rules.disable_rule(Name=rule)
@@ -105,46 +105,46 @@ def a_request_that_nothing_announced(product: Product) -> Holds:
     return reaches(product, dropped, "SENT", "DELIVERED")
 
 
-def a_request_whose_document_is_not_there(product: Product) -> Holds:
+def a_request_whose_document_is_not_there(product: DeployedProduct) -> Holds:
     """Nor is an expired version of it, which the builder looks for."""
     return told(product, product.run.drop_request(request_data(encounter=str(uuid.uuid4())), {}), "invalid")
 
 
-def a_second_version(product: Product) -> Holds:
+def a_second_version(product: DeployedProduct) -> Holds:
     encounter = sent(product)
     return reaches(product, product.drop(encounter=encounter), "SENT", "DELIVERED")
 
 
-def sent(product: Product) -> str:
+def sent(product: DeployedProduct) -> str:
     """Send a report, and return the encounter."""
     encounter = str(uuid.uuid4())
     product.wait(reaches(product, product.drop(encounter=encounter), "SENT", "DELIVERED"))
     return encounter
 
 
-def a_refused_request(product: Product) -> Holds:
+def a_refused_request(product: DeployedProduct) -> Holds:
     return told(product, product.run.drop(REQUESTS / "invalid"), "invalid")
 
 
-def an_escalation(product: Product) -> Holds:
+def an_escalation(product: DeployedProduct) -> Holds:
     nobody = product.drop(patient__nhs_number="9990000409")
     return told(product, nobody, "undelivered", when="escalated_at")
 
 
-def a_held_request(product: Product) -> Holds:
+def a_held_request(product: DeployedProduct) -> Holds:
     # With a slightly fast clock: a slow machine must see the request before the hold window ends.
     updated = datetime.now(UTC) + timedelta(seconds=6)
     dropped = product.drop(mailbox=HELD_MAILBOX, consultation__updated=updated.isoformat())
     return reaches(product, dropped, "SENT", "DELIVERED", "OVERDUE")
 
 
-def a_deleted_consultation(product: Product) -> Holds:
+def a_deleted_consultation(product: DeployedProduct) -> Holds:
     encounter = sent(product)
     wanted = {"kind": "withdraw", "mailbox": SENDER, "encounter": encounter, "deleted": datetime.now(UTC).isoformat()}
     return reaches(product, product.run.drop_request(wanted, {}), "TELL_PRACTICE")
 
 
-def another_name_at_pds(product: Product) -> Holds:
+def another_name_at_pds(product: DeployedProduct) -> Holds:
     dropped = product.drop(**LOOKED_UP, patient__name__family="TESTWRONG")
 
     def holds() -> bool:
@@ -154,11 +154,11 @@ def another_name_at_pds(product: Product) -> Holds:
     return holds
 
 
-def a_refusal_of_mesh(product: Product) -> Holds:
+def a_refusal_of_mesh(product: DeployedProduct) -> Holds:
     return told(product, product.drop_to_fail("refuse", **LOOKED_UP), "refused")
 
 
-def a_lost_answer_of_mesh(product: Product) -> Holds:
+def a_lost_answer_of_mesh(product: DeployedProduct) -> Holds:
     dropped = product.drop_to_fail("cut_before", "consultation-report-1.5", **FAULTY)
 
     def holds() -> bool:
@@ -169,20 +169,20 @@ def a_lost_answer_of_mesh(product: Product) -> Holds:
     return holds
 
 
-def an_answer_to_nothing(product: Product) -> Holds:
+def an_answer_to_nothing(product: DeployedProduct) -> Holds:
     before = _unmatched(product)
     with MeshClient(product.run.mesh_url, credentials(PRACTICE)) as practice:
         answer(practice, str(uuid.uuid4()), "20013")
     return lambda: bool(_unmatched(product) - before)
 
 
-def _unmatched(product: Product) -> set[str]:
+def _unmatched(product: DeployedProduct) -> set[str]:
     """Responses that match no message, and that a person was notified of."""
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
     return {str(item["pk"]) for item in table.scan()["Items"] if item["sk"] == "NOTICE#unmatched" and "told_at" in item}
 
 
-def two_days_balances(product: Product) -> Holds:
+def two_days_balances(product: DeployedProduct) -> Holds:
     """The second day's begins with what the first day's left open."""
     left = ["2026-01-01", "2026-01-02"]
 
@@ -195,13 +195,13 @@ def two_days_balances(product: Product) -> Holds:
     return holds
 
 
-def the_parts_are_enabled(product: Product) -> Holds:
+def the_parts_are_enabled(product: DeployedProduct) -> Holds:
     """A poller that starts anew asks AWS whether the rule, the mappings and the keys are enabled, and measures 1."""
     before = _measured_enabled(product)
     return lambda: _measured_enabled(product) > before
 
 
-def _measured_enabled(product: Product) -> int:
+def _measured_enabled(product: DeployedProduct) -> int:
     """How many runs measured that all are enabled."""
     wanted = ("RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled")
     return sum(all(f'"{name}":[1' in line for name in wanted) for line in product.run.logs())

@@ -3,13 +3,14 @@ from botocore.exceptions import ClientError
 
 from gpconnect_messaging.safe_errors import describe
 from gpconnect_messaging.storage import DropBucket, StorageError
+from tests.fakes.faults import aws_error, fail
+from tests.fakes.s3 import Bucket
 
 SECRET = "drops/GARTH-WRIGHT-9658218865/report.pdf"
 
 
 def denied() -> ClientError:
-    answer = {"Error": {"Code": "AccessDenied", "Message": f"not authorized on resource arn:aws:s3:::drop/{SECRET}"}}
-    return ClientError(answer, "GetObject")  # type: ignore[arg-type]
+    return aws_error("GetObject", "AccessDenied", f"not authorized on resource arn:aws:s3:::drop/{SECRET}")
 
 
 def test_an_aws_error_speaks_by_its_code_alone() -> None:
@@ -37,14 +38,10 @@ def test_the_place_is_named_without_values() -> None:
 
 
 def test_a_denied_drop_does_not_repeat_the_senders_key() -> None:
-    class Denying:
-        def head_object(self, **_: object) -> None:
-            raise denied()
-
-        def get_object(self, **_: object) -> None:
-            raise denied()
-
-    drop = DropBucket(Denying(), "drop")  # type: ignore[arg-type]
+    bucket = Bucket()
+    for operation in ("head_object", "get_object"):
+        fail(bucket, operation, denied())
+    drop = DropBucket(bucket, "drop")  # type: ignore[arg-type]
     for call in (lambda: drop.stat(SECRET), lambda: drop.read(SECRET, "v1", 100)):
         with pytest.raises(StorageError) as raised:
             call()

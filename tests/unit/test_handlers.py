@@ -1,14 +1,12 @@
 """What the functions' handlers measure besides what the ledger records; with it, every documented metric is given."""
 
-import importlib.util
 import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, TypeVar
 
@@ -30,12 +28,14 @@ from gpconnect_messaging.steps.poll import PollResult
 from gpconnect_messaging.steps.reconcile import Unfinished
 from gpconnect_messaging.steps.send import NotAuthorisedError
 from gpconnect_messaging.steps.waiting import NotReadyError
+from tests.fakes.clock import Clock
+from tests.fakes.dynamodb import Table
+from tests.fakes.lambda_runtime import REQUEST_ID, SHARED, Context, lambda_runtime, queued
+from tests.fakes.secrets_manager import Secrets
+from tests.fakes.sqs import Sqs
 from tests.identifiers import SECRET
-from tests.in_memory import Secrets, Table
-from tests.lambda_context import REQUEST_ID, Context
 from tests.metrics import Metric, documented, logged
 
-FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 MAILBOX = "Y90001OT001"
 CANARY = "6d1a8f6e-7a52-4f5e-9c1e-0a4f3a9c7b11"
 RECORDED = ("Message", "Upload", "TimeTo", "AnsweredNo", "RecipientUnresolved")
@@ -45,85 +45,20 @@ Load = Callable[[str], ModuleType]
 T = TypeVar("T", PollResult, SweepResult, EscalationResult)
 
 
-SHARED = "gpconnect-messaging-prod-IntakeWorkQueue1A2B3C4D-intake"
-
-
-def queued(*bodies: str, queue: str = SHARED) -> dict[str, Any]:
-    return {
-        "Records": [
-            {
-                "messageId": str(number),
-                "body": body,
-                "eventSource": "aws:sqs",
-                "eventSourceARN": f"arn:aws:sqs:eu-west-2:123456789012:{queue}",
-                "attributes": {"SentTimestamp": "0"},
-                "messageAttributes": {},
-            }
-            for number, body in enumerate(bodies)
-        ]
-    }
-
-
-def _forget_clients() -> None:
-    for cached in (wiring._client, wiring._of_builder, wiring._of_sender, wiring._of_poller):
-        cached.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def _own_clients() -> Iterator[None]:
-    """Let no test use another's clients, which a process keeps."""
-    _forget_clients()
-    yield
-    _forget_clients()
-
-
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     """Load a function's handler as Lambda does, under the function's name."""
-    for name in (
-        *("LEDGER_TABLE", "NOTICES_TOPIC_ARN", "MAILBOX_PARAMETERS", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET"),
-        *("SEND_QUEUE_URL", "INTAKE_QUEUE_URL", "MAILBOX_SECRETS", "MESH_SECRET", "MESH_URL", "IDENTIFIERS_SECRET"),
-        *("EVENT_RULE", "EVENT_SOURCE_MAPPINGS", "KEYS"),
-    ):
-        monkeypatch.setenv(name, name.lower())
-    monkeypatch.setenv("NHS_NUMBERS", "test")
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "GPConnectMessaging")
     for canary in ("start_canaries", "build_canary", "end_canary"):
         step = SimpleNamespace(run=timedelta)
         monkeypatch.setattr(wiring, canary, lambda _settings, step=step: step)
     monkeypatch.setattr(wiring, "balance_deadline", lambda _settings: SimpleNamespace(late=timedelta))
     monkeypatch.setattr(wiring, "drop_passes", lambda _settings: SimpleNamespace(age=lambda _now: timedelta(hours=2)))
     monkeypatch.setattr(wiring, "enabled_parts", lambda _settings: SimpleNamespace(recent=lambda _kind: ()))
-    loaded: list[str] = []
-
-    def handler(function: str) -> ModuleType:
-        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", function)
-        name = f"handler_of_the_{function}"
-        spec = importlib.util.spec_from_file_location(name, FUNCTIONS / function / "handler.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        loaded.append(name)
-        spec.loader.exec_module(module)
-        return module
-
-    yield handler
-    for name in loaded:
-        sys.modules.pop(name, None)  # a function may have been loaded twice
+    with lambda_runtime(monkeypatch) as runtime:
+        yield runtime.load
 
 
 DAY, NOON = date(2026, 11, 22), datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-
-@dataclass
-class Queues:
-    """An SQS client that keeps what was sent."""
-
-    sent: list[dict[str, Any]] = field(default_factory=list)
-
-    def send_message(self, **message: Any) -> None:
-        self.sent.append(message)
 
 
 def builder(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +187,6 @@ def start(load: Load, monkeypatch: pytest.MonkeyPatch) -> Start:
     table = Table()
 
     def started(function: str, secret: Mapping[str, Any]) -> None:
-        _forget_clients()
         clients: dict[str, Any] = {"dynamodb": table, "secretsmanager": Secrets({"identifiers_secret": dict(secret)})}
         monkeypatch.setattr(boto3, "client", lambda service, **_: clients.get(service, object()))
         load(function)
@@ -432,7 +366,8 @@ def test_a_request_that_is_not_scanned_yet_goes_back_on_the_same_queue_with_all_
         identifiers=SimpleNamespace(queued_request_id=lambda *_: "an-id"),
         ledger=SimpleNamespace(begin_request=lambda _id: 1, end_request=lambda _id: None),
     )
-    sqs = Queues()
+    own = f"https://sqs.eu-west-2.amazonaws.com/123456789012/{queue}"
+    sqs = Sqs(Clock(), own)
     monkeypatch.setattr(wiring, "builder", lambda _settings: step)
     monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
     monkeypatch.setenv("INTAKE_QUEUE_URL", f"https://sqs.eu-west-2.amazonaws.com/123456789012/{SHARED}")
@@ -446,7 +381,7 @@ def test_a_request_that_is_not_scanned_yet_goes_back_on_the_same_queue_with_all_
     assert load("builder").handler(records, Context()) == {"batchItemFailures": []}, "it is no failure"
     assert sqs.sent == [
         {
-            "QueueUrl": f"https://sqs.eu-west-2.amazonaws.com/123456789012/{queue}",
+            "QueueUrl": own,
             "MessageBody": '{"a": "request"}',
             "DelaySeconds": 40,
             "MessageAttributes": {"QueuedAt": {"DataType": "String", "StringValue": first.isoformat()}},

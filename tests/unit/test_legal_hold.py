@@ -5,18 +5,16 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.holds import HeldItems
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.legal_hold import LegalHold
-from tests.unit.steps.holding import WINDOW, Product
+from tests.fakes.product import WINDOW, Product
 
 
 def hold_over(product: Product) -> LegalHold:
     client: Any = product.table
-    s3: Any = product.bucket
     return LegalHold(
-        items=HeldItems(client, "ledger", product.time), trail=AuditTrail(client, "ledger", product.time), s3=s3,
+        items=HeldItems(client, "ledger", product.clock), trail=product.trail, s3=product.around.s3,  # type: ignore[arg-type]
         outbox_bucket="outbox", evidence_bucket="evidence",
     )  # fmt: skip
 
@@ -63,7 +61,10 @@ def test_lifting_one_hold_leaves_what_another_held_version_shares_with_it() -> N
     for message in (first, second):
         hold.apply(message.message_id, "a.solicitor", "a complaint")
     assert len(product.bucket.under_hold) == 3, "two requests, one warning of both"
-    assert hold.lift(first.message_id, "a.solicitor", "settled") == 1
+    objects = {f"messages/{first.message_id}.{kind}" for kind in ("json", "xml")}
+    assert objects < product.outgoing.under_hold
+    assert hold.lift(first.message_id, "a.solicitor", "settled") == 3, "its request, message and envelope"
+    assert not objects & product.outgoing.under_hold
     assert warning in product.bucket.under_hold
-    assert hold.lift(second.message_id, "a.solicitor", "settled") == 2
+    assert hold.lift(second.message_id, "a.solicitor", "settled") == 4
     assert product.bucket.under_hold == set()

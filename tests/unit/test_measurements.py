@@ -14,8 +14,9 @@ from gpconnect_messaging.ledger.records import MessageRecord, Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.measurements import Measurement, Measurements, Unit, status_metric
 from gpconnect_messaging.metrics import measured, measurements, write
+from tests.fakes.clock import Clock
+from tests.fakes.dynamodb import Table
 from tests.identifiers import key_of
-from tests.in_memory import Clock, Table
 from tests.metrics import Metric, documented, logged
 
 MAILBOX = "Y90001OT001"

@@ -2,12 +2,11 @@ import hashlib
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gpconnect_messaging.storage import DropBucket, NotThereError, _HashedStream
-from tests.in_memory import Bucket
+from tests.fakes.s3 import Bucket
 
 
 @given(st.lists(st.binary(max_size=50)), st.lists(st.integers(1, 60), min_size=1))
@@ -41,11 +40,8 @@ def test_a_key_that_no_object_can_have_names_no_object(key: str) -> None:
 
 
 def test_a_version_that_no_object_can_have_names_no_object() -> None:
-    class Strict(Bucket):
-        def get_object(self, **_: Any) -> dict[str, Any]:
-            raise ClientError(
-                {"Error": {"Code": "InvalidArgument", "Message": "Invalid version id specified"}}, "GetObject"
-            )
-
-    with pytest.raises(NotThereError):
-        DropBucket(cast("Any", Strict()), "drop").read("request.json", "no version of S3's", 10)
+    bucket = Bucket()
+    bucket.put_object(Key="request.json", Body=b"{}")
+    for version in ("no version of S3's", "2"):
+        with pytest.raises(NotThereError):
+            DropBucket(cast("Any", bucket), "drop").read("request.json", version, 10)

@@ -16,7 +16,7 @@ from gpconnect_messaging.requests.models import parse_request
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.storage import DropBucket, NotThereError
 from tests.examples import request_data
-from tests.in_memory import Bucket
+from tests.fakes.s3 import Bucket
 
 ROOT = Path(__file__).parents[3]
 BUILDER_MEGABYTES = 1024

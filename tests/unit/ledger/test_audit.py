@@ -9,8 +9,9 @@ from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import MessageHistory, Status, Timeouts
 from gpconnect_messaging.ledger.records import AuditEvent, MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
+from tests.fakes.clock import Clock
+from tests.fakes.dynamodb import Table
 from tests.identifiers import key_of
-from tests.in_memory import Clock, Table
 from tests.unit.ledger.events import BUILT, accepted, at, response, started
 
 MAILBOX = "Y90001OT001"

@@ -11,8 +11,9 @@ from gpconnect_messaging.ledger.lifecycle import MessageHistory, Timeouts, held
 from gpconnect_messaging.ledger.precedence import RequestTimes
 from gpconnect_messaging.ledger.records import MessageRecord, Origin, Received
 from gpconnect_messaging.ledger.store import Ledger
+from tests.fakes.clock import Clock
+from tests.fakes.dynamodb import Table
 from tests.identifiers import ids_of, key_of
-from tests.in_memory import Clock, Table
 from tests.unit.ledger.events import BUILT, accepted, at, response, started
 
 MAILBOX = "Y90001OT001"

@@ -11,7 +11,7 @@ from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, NotificationType
 from gpconnect_messaging.ledger.store import _explanation
-from tests.unit.steps.holding import PATIENCE, Product
+from tests.fakes.product import TIMEOUTS, Product
 
 MANY = 3_000
 PRACTICE, STRANGER = "A20047OT001", "B86071OT001"
@@ -19,7 +19,7 @@ PRACTICE, STRANGER = "A20047OT001", "B86071OT001"
 
 def an_answer(product: Product, number: int, mailbox: str) -> LedgerEvent:
     return lifecycle.response(
-        at=product.time(), mesh_message_id=f"20261120221415123456_{number:06}", from_mailbox=mailbox,
+        at=product.clock(), mesh_message_id=f"20261120221415123456_{number:06}", from_mailbox=mailbox,
         from_organisation=None, code="20013", level=Level.INFRASTRUCTURE, verdict=Verdict.POSITIVE,
     )  # fmt: skip
 
@@ -30,7 +30,7 @@ def answered(mailbox: str, *, sent: bool = True) -> MessageHistory:
     if sent:
         product.works()
     history = product.row(message_id).history
-    went = lifecycle.routed(at=product.time(), mesh_message_id="MESH1", mailbox=PRACTICE)
+    went = lifecycle.routed(at=product.clock(), mesh_message_id="OUT000001", mailbox=PRACTICE)
     return MessageHistory((*history.events, went, *(an_answer(product, number, mailbox) for number in range(MANY))))
 
 
@@ -56,7 +56,7 @@ def lines_of(events: Sequence[LedgerEvent]) -> int:
         history = MessageHistory(tuple(events))
         judged = len(history.suspicious) + len(history.responses)
         lifecycle.occasions_due(history)
-        lifecycle.due_at(history, PATIENCE)
+        lifecycle.due_at(history, TIMEOUTS)
     finally:
         sys.settrace(before)
     assert judged == len(history.of(EventType.RESPONSE))

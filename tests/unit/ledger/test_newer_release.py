@@ -22,11 +22,9 @@ from gpconnect_messaging.ledger.notifications import NotificationStore
 from gpconnect_messaging.ledger.records import Notification
 from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.table import item
-from gpconnect_messaging.notifications import Notifier
-from gpconnect_messaging.steps.due_work import Sweep
-from tests.in_memory import Intake, Queue
+from tests.fakes.product import MAILBOX, TIMEOUTS
 from tests.unit.ledger.events import BUILT, HELD, OVERDUE, accepted, at, response, started
-from tests.unit.steps.sending import MAILBOX, MESSAGE_ID, PATIENCE, Sending
+from tests.unit.steps.sending import MESSAGE_ID, Sending
 
 PAUSED = LedgerEvent(
     kind=EventType("paused by tomorrow's release"), identity="paused", at=at(1), source="builder",
@@ -65,9 +63,9 @@ def test_an_event_of_a_newer_release_leaves_what_this_one_understands(
 
 
 def test_what_is_on_its_way_is_still_due_and_what_waits_here_is_for_a_person() -> None:
-    assert due_at(MessageHistory((BUILT, started(), accepted(), PAUSED)), PATIENCE) == at(61)
-    assert due_at(MessageHistory((BUILT, PAUSED)), PATIENCE) == at(1) + PATIENCE.requeue_after
-    assert due_at(MessageHistory((BUILT, PAUSED, lifecycle.running_late(at=at(20)))), PATIENCE) is None
+    assert due_at(MessageHistory((BUILT, started(), accepted(), PAUSED)), TIMEOUTS) == at(61)
+    assert due_at(MessageHistory((BUILT, PAUSED)), TIMEOUTS) == at(1) + TIMEOUTS.requeue_after
+    assert due_at(MessageHistory((BUILT, PAUSED, lifecycle.running_late(at=at(20)))), TIMEOUTS) is None
 
 
 @pytest.fixture
@@ -80,24 +78,14 @@ def sending() -> Sending:
     return made
 
 
-def sweep(sending: Sending) -> Sweep:
-    table: Any = sending.ledger
-    return Sweep(
-        ledger=table, send_queue=Queue(), intake_queue=Intake(), notifier=Notifier(sending.topic, "topic", table),  # type: ignore[arg-type]
-        timeouts=PATIENCE, now=sending.clock,
-    )  # fmt: skip
-
-
 def test_nothing_is_uploaded_that_a_newer_release_has_plans_for_and_a_person_knows(sending: Sending) -> None:
     assert sending.send() is Status.BUILT
     assert sending.mesh.uploads == {}
-    sending.clock.advance(PATIENCE.requeue_after + timedelta(minutes=1))
-    sweep(sending).run()
-    assert [text.partition("\n")[0] for text in sending.topic.told] == [
-        "GP Connect Messaging: A message cannot be sent"
-    ]
+    sending.clock.advance(TIMEOUTS.requeue_after + timedelta(minutes=1))
+    sending.sweep.run()
+    assert sending.told() == ["A message cannot be sent"]
     sending.clock.advance(timedelta(days=1))
-    assert sweep(sending).run().queued_again == 0
+    assert sending.sweep.run().queued_again == 0
     assert len(sending.topic.told) == 1
 
 
@@ -106,7 +94,7 @@ def test_overdue_is_reported_although_an_event_is_not_recognised() -> None:
     sending.send()
     sending.record(replace(PAUSED, at=sending.clock()))
     sending.clock.advance(timedelta(days=3))
-    assert sweep(sending).run().overdue == 1
+    assert sending.sweep.run().overdue == 1
     assert sending.history.status is Status.OVERDUE
 
 
@@ -138,11 +126,9 @@ def test_a_notification_of_a_newer_release_reaches_a_person_all_the_same(sending
     )  # fmt: skip
     sending.ledger._write([sending.ledger._put_notification(notification)])
     assert sending.history.status is Status.BUILT
-    sweep(sending).run()
-    assert [text.partition("\n")[0] for text in sending.topic.told] == [
-        "GP Connect Messaging: A notification of a newer release"
-    ]
-    assert sweep(sending).run().notifications_told == 0
+    sending.sweep.run()
+    assert sending.told() == ["A notification of a newer release"]
+    assert sending.sweep.run().notifications_told == 0
     assert all("-" not in kind.value for kind in NotificationType), "an id writes blanks as hyphens"
     book = NotificationStore(sending.ledger._client, "ledger", sending.clock)
     assert book.acknowledge(notification.id, "a.nurse", sending.clock())

@@ -12,8 +12,9 @@ from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, St
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.search import CursorError, Page, Search
 from gpconnect_messaging.ledger.store import Ledger
+from tests.fakes.clock import Clock
+from tests.fakes.dynamodb import Table
 from tests.identifiers import ids_of, key_of
-from tests.in_memory import Clock, Table
 from tests.unit.ledger.events import accepted, response, started
 
 MAILBOX, OTHER = "Y90001OT001", "Y90002OT001"

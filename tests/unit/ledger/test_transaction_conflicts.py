@@ -20,7 +20,8 @@ from gpconnect_messaging.ledger.reconciliation import Balance
 from gpconnect_messaging.ledger.records import Notification, OpenNotification, Received
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
-from tests.in_memory import Clock, TableInTransactions
+from tests.fakes.clock import Clock
+from tests.fakes.dynamodb import TableInTransactions
 
 MAILBOX, NOON = "Y90001OT001", datetime(2026, 3, 2, 12, tzinfo=UTC)
 LEASE = timedelta(minutes=5)

@@ -9,7 +9,7 @@ from gpconnect_messaging.pds.answers import Found
 from gpconnect_messaging.pds.errors import RetryLater
 from infra.local.pds import people
 from infra.local.pds.service import Asked
-from tests.local_pds import World
+from tests.fakes.pds import World
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from infra.local.pds.tokens import ASSERTION_TYPE, RefusedError, TokenService
-from tests.local_pds import private_key
+from tests.fakes.pds import private_key
 
 NOW = 1_800_000_000.0
 URL = "https://pds.example.org/oauth2/token"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from gpcm.dropping import RequestMissingError, drop_folder, request_of
+from tests.fakes.s3 import Bucket
 from tests.identifiers import IDENTIFIERS
-from tests.in_memory import Bucket
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialsError, CredentialVault
-from tests.in_memory import Secrets
+from tests.fakes.secrets_manager import Secrets
 
 MAILBOX = "Y90001OT001"
 

@@ -1,14 +1,20 @@
 """A place in memory: the product's own adapters over fakes, as an operator's commands and pages see it."""
 
-import json
 from datetime import timedelta
 from typing import Any
 
 from gpcm.environment import OperatorEnvironment
 from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord
+from tests.fakes.clock import Clock
+from tests.fakes.deployed_parts import DeployedParts
+from tests.fakes.dynamodb import Table
+from tests.fakes.parameter_store import Parameters
+from tests.fakes.s3 import Bucket
+from tests.fakes.secrets_manager import Secrets
+from tests.fakes.sns import Topic
+from tests.fakes.sqs import Sqs
 from tests.identifiers import SECRET, key_of
-from tests.in_memory import Bucket, Clock, Secrets, Table, Topic
 from tests.unit.ledger.events import at
 
 MAILBOX = "Y90001OT001"
@@ -62,89 +68,19 @@ _BUILDER = {
 } | {"NHS_NUMBERS": "test", "OUTBOX_BUCKET": "outbox", "SEND_QUEUE_URL": "https://queues/send"}  # fmt: skip
 
 
-class Switches:
-    """EventBridge, Lambda's mappings and KMS: the state of each part."""
-
-    def __init__(self) -> None:
-        self.states = {
-            "requests-dropped": "ENABLED", "builder-mapping": "Enabled", "sender-mapping": "Enabled",
-            "records-key": "Enabled", "intake-key": "Enabled",
-        }  # fmt: skip
-
-    def describe_rule(self, *, Name: str) -> dict[str, Any]:  # noqa: N803
-        return {"State": self.states[Name]}
-
-    def get_event_source_mapping(self, *, UUID: str) -> dict[str, Any]:  # noqa: N803
-        return {"State": self.states[UUID]}
-
-    def describe_key(self, *, KeyId: str) -> dict[str, Any]:  # noqa: N803
-        return {"KeyMetadata": {"KeyState": self.states[KeyId]}}
-
-
-class Functions(Switches):
-    """Lambda, as far as it tells what a function is told, and what feeds it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.of_senders: dict[str, str] = {}
-        """What the builder is told of configured senders."""
-
-    def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803
-        return {"Environment": {"Variables": {"poller": _POLLER, "builder": _BUILDER | self.of_senders}[FunctionName]}}
-
-
-class Queues:
-    """SQS: how much waits in each queue."""
-
-    def __init__(self) -> None:
-        self.depths: dict[str, tuple[int, int, int]] = {}
-        self._looked: set[str] = set()
-        self.sent: list[tuple[str, Any]] = []
-        self.letters: dict[str, list[dict[str, Any]]] = {}
-        """What a dead-letter queue gives to whoever receives."""
-
-    def receive_message(self, *, QueueUrl: str, **_: Any) -> dict[str, Any]:  # noqa: N803
-        return {"Messages": self.letters.get(QueueUrl, [])} if self._first_look(QueueUrl) else {}
-
-    def change_message_visibility(self, *, QueueUrl: str, **_: Any) -> None:  # noqa: N803
-        self._looked.discard(QueueUrl)
-
-    def _first_look(self, url: str) -> bool:
-        first = url not in self._looked
-        self._looked.add(url)
-        return first
-
-    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:  # noqa: N803
-        return {"Attributes": dict(zip(AttributeNames, map(str, self.depths.get(QueueUrl, (0, 0, 0))), strict=True))}
-
-    def send_message(self, *, QueueUrl: str, MessageBody: str, **_: Any) -> None:  # noqa: N803
-        self.sent.append((QueueUrl, json.loads(MessageBody)))
-
-
-class Parameters:
-    """Parameter Store: the mailboxes' settings."""
-
-    def __init__(self) -> None:
-        self.values = {f"/mailboxes/{MAILBOX}": json.dumps({"mailbox": MAILBOX, "ods_code": "Y90001"})}
-
-    def get_parameter(self, *, Name: str) -> dict[str, Any]:  # noqa: N803
-        return {"Parameter": {"Value": self.values[Name]}}
-
-    def get_paginator(self, _operation: str) -> "Parameters":
-        return self
-
-    def paginate(self, *, Path: str) -> list[dict[str, Any]]:  # noqa: N803
-        return [{"Parameters": [{"Name": name} for name in self.values if name.startswith(Path)]}]
-
-
 class PlaceInMemory(OperatorEnvironment):
     """A place over fakes, and what tests do behind its back."""
 
     def __init__(self) -> None:
         self.clock = Clock(at(180))
-        self.dynamodb, self.bucket, self.topic, self.queue_depths = Table(), Bucket(self.clock), Topic(), Queues()
-        self.parameters = Parameters()
-        self.switches = Functions()
+        self.dynamodb, self.bucket, self.topic = Table(), Bucket(self.clock), Topic()
+        self.sqs = Sqs(self.clock, *(value for value in _OUTPUTS.values() if value.startswith("https://queues/")))
+        self.parameters = Parameters({f"/mailboxes/{MAILBOX}": {"mailbox": MAILBOX, "ods_code": "Y90001"}})
+        self.switches = DeployedParts(
+            {"requests-dropped": "ENABLED"}
+            | dict.fromkeys(("builder-mapping", "sender-mapping", "records-key", "intake-key"), "Enabled"),
+            {"poller": _POLLER, "builder": _BUILDER},
+        )
         self.secrets = Secrets({"identifiers": {"secret": SECRET}})
         clients: dict[str, Any] = {
             "events": self.switches,
@@ -152,7 +88,7 @@ class PlaceInMemory(OperatorEnvironment):
             "dynamodb": self.dynamodb,
             "s3": self.bucket,
             "sns": self.topic,
-            "sqs": self.queue_depths,
+            "sqs": self.sqs,
             "lambda": self.switches,
             "ssm": self.parameters,
             "secretsmanager": self.secrets,

@@ -30,8 +30,8 @@ from gpconnect_messaging.ledger.reconciliation import Balance, MailboxBalance
 from gpconnect_messaging.ledger.records import QUARANTINED, Received
 from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
 from tests.examples import REQUESTS, request_data
+from tests.fakes.clock import Clock
 from tests.identifiers import ids_of, key_of
-from tests.in_memory import Clock
 from tests.unit.ledger.events import (
     BUILT,
     INVALID,
@@ -265,7 +265,7 @@ def test_an_encounter_is_asked_for_and_stays_off_the_screen(terminal: Terminal) 
 def test_status_counts_and_says_what_to_do(terminal: Terminal) -> None:
     a_message(terminal, *SENT, response("30002"))
     a_message(terminal, BUILT)
-    terminal.environment.queue_depths.depths["https://queues/intake-dead"] = (2, 0, 0)
+    terminal.environment.sqs.fill("https://queues/intake-dead", 2, 0, 0)
     terminal.environment.clock.advance(timedelta(hours=1))
     said = plain(terminal.well("status"))
     for expected in ("BUILT 1 1 h", "REJECTED 1", "intake dead letters 2", "1 open notification", "2 dead letters",
@@ -413,9 +413,9 @@ def test_a_re_send_is_shown_first_and_done_only_with_a_reason(terminal: Terminal
     ended = terminal.run("resend", message_id, "--yes")
     assert ended.exit_code == ExitStatus.WRONG_INPUT
     assert "--reason" in ended.stderr
-    assert not terminal.environment.queue_depths.sent
+    assert not terminal.environment.sqs.sent_bodies
     terminal.well("resend", message_id, "--reason", "the sender was switched off", "--yes")
-    assert terminal.environment.queue_depths.sent == [("https://queues/send", {"message_id": message_id})]
+    assert terminal.environment.sqs.sent_bodies == [("https://queues/send", {"message_id": message_id})]
 
 
 def test_what_cannot_be_sent_again_says_what_to_do_instead(terminal: Terminal) -> None:
@@ -572,7 +572,8 @@ def test_what_an_operator_drops_lies_under_the_prefix_of_the_mailboxs_sender(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, senders: str, folder: str
 ) -> None:
     monkeypatch.setattr("gpcm.commands.requests._follow", lambda *_: None)
-    terminal.environment.switches.of_senders = {"SENDERS": senders, "SENDER_PARAMETERS": "/senders"}
+    variables = terminal.environment.switches.variables
+    variables["builder"] = {**variables["builder"], "SENDERS": senders, "SENDER_PARAMETERS": "/senders"}
     terminal.environment.parameters.values |= {
         "/senders/hub": json.dumps({"mailboxes": [MAILBOX]}),
         "/senders/north": json.dumps({"mailboxes": ["Y90009OT001"]}),

@@ -77,8 +77,8 @@ def test_nothing_is_revealed_to_nobody(environment: PlaceInMemory) -> None:
 
 
 def test_queues_say_what_waits_in_them(environment: PlaceInMemory) -> None:
-    environment.queue_depths.depths["https://queues/send-dead"] = (3, 1, 0)
-    environment.queue_depths.depths["https://queues/intake"] = (0, 0, 4)
+    environment.sqs.fill("https://queues/send-dead", 3, 1, 0)
+    environment.sqs.fill("https://queues/intake", 0, 0, 4)
     depths = {depth.name: (depth.waiting, depth.in_work, depth.put_back) for depth in environment.queues()}
     assert depths == {
         "intake": (0, 0, 4), "send": (0, 0, 0), "intake dead letters": (0, 0, 0), "send dead letters": (3, 1, 0),
@@ -87,7 +87,8 @@ def test_queues_say_what_waits_in_them(environment: PlaceInMemory) -> None:
 
 def test_a_senders_own_queue_is_among_them(environment: PlaceInMemory) -> None:
     environment.outputs = {**environment.outputs, "IntakeQueueUrlOfHub": "https://queues/intake-of-hub"}
-    environment.queue_depths.depths["https://queues/intake-of-hub"] = (2, 1, 0)
+    environment.sqs.queues["https://queues/intake-of-hub"] = {}
+    environment.sqs.fill("https://queues/intake-of-hub", 2, 1)
     depths = {depth.name: (depth.waiting, depth.in_work) for depth in environment.queues()}
     assert depths["intake of Hub"] == (2, 1)
     assert len(depths) == 5

@@ -2,16 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from gpcm import unannounced
 from gpcm.doctor import Finding, drop_examined, flow_examined, pds_accepts
 from gpconnect_messaging.ledger.reconciliation import DropFindings
+from tests.fakes.faults import aws_error, fail
+from tests.fakes.pds import World
 from tests.identifiers import IDENTIFIERS
-from tests.local_pds import World
 from tests.unit.operations.an_environment import PlaceInMemory
 
 DEAD = "https://queues/intake-dead"
@@ -87,15 +86,8 @@ def test_a_place_that_never_started_a_canary_is_not_in_order() -> None:
 
 
 def test_dead_letters_are_told_with_the_age_of_the_oldest_and_how_many_are_new(environment: PlaceInMemory) -> None:
-    def letter(number: int, hours: float) -> dict[str, Any]:
-        sent = int((environment.now() - timedelta(hours=hours)).timestamp() * 1000)
-        return {
-            "MessageId": str(number), "ReceiptHandle": str(number), "Body": "{}",
-            "Attributes": {"SentTimestamp": str(sent), "ApproximateReceiveCount": "6"},
-        }  # fmt: skip
-
-    environment.queue_depths.depths[DEAD] = (3, 0, 0)
-    environment.queue_depths.letters[DEAD] = [letter(1, 30.1), letter(2, 0.5), letter(3, 0.2)]
+    for hours in (30.1, 0.5, 0.2):
+        environment.sqs.put(DEAD, at=environment.now() - timedelta(hours=hours), receives=5)
     finding = found(environment)["queues"]
     assert not finding.well
     assert "3 in intake dead letters (the oldest 30 h old, 2 of the last hour)" in finding.words
@@ -181,10 +173,7 @@ def test_the_doctor_writes_no_fingerprint(environment: PlaceInMemory) -> None:
 
 
 def test_whoever_may_not_read_the_secret_is_told_that_it_was_not_compared(environment: PlaceInMemory) -> None:
-    def denied(**_: object) -> None:
-        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "GetSecretValue")
-
-    environment.secrets.get_secret_value = denied  # type: ignore[method-assign, assignment]
+    fail(environment.secrets, "get_secret_value", aws_error("GetSecretValue", "AccessDeniedException"))
     finding = found(environment)["id secret"]
     assert (finding.well, "not compared" in finding.words) == (True, True)
 

@@ -18,7 +18,7 @@ from gpconnect_messaging.pds.answers import (
     read_patient,
 )
 from gpconnect_messaging.pds.errors import Unavailable
-from tests.local_pds import World
+from tests.fakes.pds import World
 
 TODAY = date(2026, 11, 22)
 ODS = "https://fhir.nhs.uk/Id/ods-organization-code"

@@ -15,7 +15,7 @@ from gpconnect_messaging.pds.answers import Found
 from gpconnect_messaging.pds.credentials import ApplicationCredentials
 from gpconnect_messaging.pds.errors import Authentication, CredentialsError, RetryLater, Unavailable, WrongClock
 from infra.local.pds.service import Answered
-from tests.local_pds import URL, World, private_key, secret
+from tests.fakes.pds import URL, World, private_key, secret
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from gpconnect_messaging.pds.budget import SharedBudget
 from gpconnect_messaging.pds.errors import RetryLater
-from tests.in_memory import Table, TableInTransactions
+from tests.fakes.dynamodb import Table, TableInTransactions
 
 NOW = 1_800_000_000.0
 

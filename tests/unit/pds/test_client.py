@@ -11,7 +11,7 @@ from gpconnect_messaging.pds.answers import Found, NotFound
 from gpconnect_messaging.pds.client import LONGEST_LOOKUP
 from gpconnect_messaging.pds.errors import Authentication, Refused, RetryLater, Unavailable
 from infra.local.pds.service import Answered
-from tests.local_pds import CORRELATION, World
+from tests.fakes.pds import CORRELATION, World
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from gpconnect_messaging.pds.errors import CredentialsError, PdsError
-from tests.local_pds import World, secret
+from tests.fakes.pds import World, secret
 from tests.secrecy import everything
 
 PERSONAL = ("9658218865", "WRIGHT", "Garth", "1933-11-14", "19331114")

@@ -8,7 +8,9 @@ import pytest
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.operators import ActorError
 from gpconnect_messaging.replay.backfill import Backfill, BackfillError
-from tests.in_memory import Bucket, Clock, Table
+from tests.fakes.clock import Clock
+from tests.fakes.dynamodb import Table
+from tests.fakes.s3 import Bucket
 
 PREFIX = "9658218865-WRIGHT/"
 BY: dict[str, Any] = {"actor": "operator-7", "reason": "the rule was off"}

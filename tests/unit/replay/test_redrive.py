@@ -2,67 +2,23 @@
 
 import json
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
-from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.operators import ActorError
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.redrive import DeadLetter, Kind, Lane, Redrive
 from tests.crash_injection import Crasher
+from tests.fakes.product import Product
+from tests.fakes.sqs import Sqs
 from tests.identifiers import IDENTIFIERS
-from tests.unit.steps.holding import Product
 
 FIRST = datetime(2026, 11, 20, 21, tzinfo=UTC)
 SECRET = "9658218865"
-
-
-@dataclass
-class Sqs:
-    """SQS with its two queues, as far as a redrive uses it; what is received is hidden until it is put back."""
-
-    crasher: Crasher = field(default_factory=Crasher)
-    dead: dict[str, dict[str, Any]] = field(default_factory=dict)
-    hidden: set[str] = field(default_factory=set)
-    sent: list[dict[str, Any]] = field(default_factory=list)
-
-    def put(self, body: str, *, at: datetime = FIRST, group: str | None = "Y90001OT001", **attributes: str) -> str:
-        message_id = str(uuid.uuid4())
-        self.dead[message_id] = {
-            "MessageId": message_id,
-            "ReceiptHandle": message_id,
-            "Body": body,
-            "Attributes": {"SentTimestamp": str(int(at.timestamp() * 1000)), "ApproximateReceiveCount": "5"}
-            | ({"MessageGroupId": group} if group else {}),
-            "MessageAttributes": {name: {"StringValue": value} for name, value in attributes.items()},
-        }
-        return message_id
-
-    def receive_message(self, *, MaxNumberOfMessages: int, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's
-        found = [each for each in self.dead if each not in self.hidden][:MaxNumberOfMessages]
-        self.hidden.update(found)
-        return {"Messages": [self.dead[each] for each in found]} if found else {}
-
-    def send_message(self, **message: Any) -> None:
-        self.crasher.effect()
-        self.sent.append(message)
-        self.crasher.effect()
-
-    def delete_message(self, *, ReceiptHandle: str, **_: Any) -> None:  # noqa: N803
-        self.crasher.effect()
-        del self.dead[ReceiptHandle]
-        self.hidden.discard(ReceiptHandle)
-        self.crasher.effect()
-
-    def change_message_visibility(self, *, ReceiptHandle: str, **_: Any) -> None:  # noqa: N803
-        self.hidden.discard(ReceiptHandle)
-
-    def time_passes(self) -> None:
-        self.hidden.clear()
 
 
 class Operated(Product):
@@ -70,12 +26,24 @@ class Operated(Product):
 
     def __init__(self, lane: Lane) -> None:
         super().__init__(hold_window_seconds=0)
-        self.sqs = Sqs()
-        self.trail = AuditTrail(cast("Any", self.table), "ledger", self.time)
+        self.sqs = Sqs(self.clock, "dead", "live", "https://sqs/123456789012/gpconnect-messaging-prod-intake-of-hub")
+        self.crasher = Crasher(self.sqs, "send_message", "delete_message")
         self.redrive = Redrive(
             lane=lane, sqs=cast("Any", self.sqs), dead_letters_url="dead", queue_url="live", ledger=self.ledger,
-            trail=self.trail, identifiers=lambda: IDENTIFIERS, now=self.time,
+            trail=self.trail, identifiers=lambda: IDENTIFIERS, now=self.clock,
         )  # fmt: skip
+
+    def dead(self, body: str, *, at: datetime = FIRST, group: str | None = "Y90001OT001", **how: Any) -> str:
+        """Have a dead letter; return SQS's id."""
+        return self.sqs.put("dead", body, at=at, group=group, receives=4, **how)
+
+    def letters(self) -> list[str]:
+        """The bodies of the dead letters."""
+        return self.sqs.bodies("dead")
+
+    def hidden(self) -> bool:
+        """Whether a dead letter is hidden from others."""
+        return self.sqs.receive_message(QueueUrl="dead", VisibilityTimeout=0) == {}
 
     def moves(self, **how: Any) -> list[DeadLetter]:
         pace = RateLimiter(1000, sleep=lambda _: None)
@@ -85,7 +53,7 @@ class Operated(Product):
         """A built message whose queue message died; return its id."""
         built = self.asks(encounter=str(uuid.uuid4()))
         self.queue.take()
-        self.sqs.put(json.dumps({"message_id": built.message_id}))
+        self.dead(json.dumps({"message_id": built.message_id}))
         return built.message_id
 
 
@@ -109,23 +77,23 @@ def an_event(key: str = f"{SECRET}/request.json") -> dict[str, Any]:
 def test_looking_consumes_nothing_and_shows_nothing_personal(intake: Operated) -> None:
     event, whole = json.dumps(an_event()), json.dumps({"patient": SECRET})
     later = FIRST + timedelta(hours=1)
-    intake.sqs.put(whole, at=later)
-    intake.sqs.put(event, ERROR_CODE="THROTTLING", group=None)
+    intake.dead(whole, at=later)
+    intake.dead(event, ERROR_CODE="THROTTLING", group=None)
     dropped, queued = intake.redrive.look()
     assert (dropped.kind, queued.kind) == (Kind.DROPPED, Kind.QUEUED)
     assert dropped.subject == str(IDENTIFIERS.dropped_request_id("drop", f"{SECRET}/request.json", "v1"))
     assert queued.subject == str(IDENTIFIERS.queued_request_id(whole.encode()))
     assert (dropped.error, queued.queued_at, queued.receives) == ("THROTTLING", later, 5)
     assert SECRET not in repr([dropped, queued])
-    assert len(intake.sqs.dead) == 2
-    assert not intake.sqs.hidden
+    assert len(intake.letters()) == 2
+    assert not intake.hidden()
     assert intake.sqs.sent == []
 
 
 def test_a_canary_is_called_one_and_stays(intake: Operated, sending: Operated) -> None:
     canary_id = str(uuid.uuid4())
-    intake.sqs.put(json.dumps({"kind": "canary", "canary": canary_id}), group="canaries")
-    sending.sqs.put(json.dumps({"canary": canary_id}), group="canaries")
+    intake.dead(json.dumps({"kind": "canary", "canary": canary_id}), group="canaries")
+    sending.dead(json.dumps({"canary": canary_id}), group="canaries")
     for operated in (intake, sending):
         [letter] = operated.redrive.look()
         assert (letter.kind, letter.subject, letter.moves) == (Kind.CANARY, None, False)
@@ -133,10 +101,10 @@ def test_a_canary_is_called_one_and_stays(intake: Operated, sending: Operated) -
 
 def test_what_is_moved_goes_back_as_it_was_with_the_time_when_it_first_came(intake: Operated) -> None:
     body = json.dumps({"patient": SECRET})
-    intake.sqs.put(body, own="attribute")
+    intake.dead(body, own="attribute")
     (moved,) = intake.moves()
     assert moved.moved
-    assert intake.sqs.dead == {}
+    assert intake.letters() == []
     assert intake.sqs.sent == [
         {
             "QueueUrl": "live", "MessageBody": body, "MessageGroupId": "Y90001OT001",
@@ -152,8 +120,7 @@ def test_what_is_moved_goes_back_as_it_was_with_the_time_when_it_first_came(inta
 )
 def test_what_came_on_a_senders_own_queue_goes_back_there(intake: Operated, body: str) -> None:
     arn = "arn:aws:sqs:eu-west-2:123456789012:gpconnect-messaging-prod-intake-of-hub"  # pragma: allowlist secret
-    dead = intake.sqs.put(body)
-    intake.sqs.dead[dead]["Attributes"]["DeadLetterQueueSourceArn"] = arn
+    intake.dead(body, source=arn)
     intake.redrive = replace(intake.redrive, queue_url="https://sqs/123456789012/gpconnect-messaging-prod-Intake-1A2B")
     [letter] = intake.moves()
     assert (letter.kind, letter.moved) == (Kind.QUEUED, True)
@@ -162,41 +129,40 @@ def test_what_came_on_a_senders_own_queue_goes_back_there(intake: Operated, body
 
 
 def test_what_came_on_the_shared_queue_goes_back_there(intake: Operated) -> None:
-    dead = intake.sqs.put("{}")
-    intake.sqs.dead[dead]["Attributes"]["DeadLetterQueueSourceArn"] = "arn:aws:sqs:eu-west-2:123456789012:shared"
+    intake.dead("{}", source="arn:aws:sqs:eu-west-2:123456789012:shared")
     intake.moves()
     assert intake.sqs.sent[0]["QueueUrl"] == "live"
 
 
 def test_a_second_redrive_keeps_the_first_time(intake: Operated) -> None:
-    intake.sqs.put("{}", at=FIRST + timedelta(days=1), QueuedAt=FIRST.isoformat())
+    intake.dead("{}", at=FIRST + timedelta(days=1), QueuedAt=FIRST.isoformat())
     intake.moves()
     assert intake.sqs.sent[0]["MessageAttributes"]["QueuedAt"]["StringValue"] == FIRST.isoformat()
 
 
 def test_only_what_is_chosen_is_moved_and_the_rest_is_put_back(sending: Operated) -> None:
     ids = [sending.dead_message() for _ in range(3)]
-    by_sqs = next(each for each, held in sending.sqs.dead.items() if ids[1] in held["Body"])
+    by_sqs = next(each for each, held in sending.sqs.queues["dead"].items() if ids[1] in held.body)
     moved = sending.moves(chosen={ids[0], by_sqs})
     assert {each.subject for each in moved} == {ids[0], ids[1]}
-    assert [json.loads(each["Body"])["message_id"] for each in sending.sqs.dead.values()] == [ids[2]]
-    assert not sending.sqs.hidden
+    assert [json.loads(body)["message_id"] for body in sending.letters()] == [ids[2]]
+    assert not sending.hidden()
 
 
 @pytest.mark.parametrize(
     "body", ['{"message_id": "11111111-1111-5111-8111-111111111111"}', "not JSON", "[]", '{"a": 1}']
 )
 def test_what_would_only_come_back_is_left_and_says_why(sending: Operated, body: str) -> None:
-    sending.sqs.put(body)
+    sending.dead(body)
     (left,) = sending.moves()
     assert not left.moved
     assert "would become a dead letter again" in left.why
-    assert len(sending.sqs.dead) == 1
+    assert len(sending.letters()) == 1
 
 
 @pytest.mark.parametrize("word", ["release", "again"])
 def test_an_order_that_nobody_gave_is_left(intake: Operated, word: str) -> None:
-    intake.sqs.put(json.dumps({word: "11111111-1111-5111-8111-111111111111"}))
+    intake.dead(json.dumps({word: "11111111-1111-5111-8111-111111111111"}))
     (left,) = intake.redrive.look()
     assert not left.moves
 
@@ -213,11 +179,11 @@ def test_what_would_become_of_each_is_said(sending: Operated) -> None:
 @pytest.mark.parametrize("at", range(1, 9))  # before and after each of the four effects of two messages
 def test_a_redrive_that_dies_anywhere_loses_nothing_and_sends_nothing_twice(sending: Operated, at: int) -> None:
     ids = {sending.dead_message() for _ in range(2)}
-    with sending.sqs.crasher.dying_at(at):
+    with sending.crasher.dying_at(at):
         sending.moves()
-    sending.sqs.time_passes()
+    sending.clock.advance(timedelta(hours=12))
     sending.moves()
-    assert sending.sqs.dead == {}
+    assert sending.letters() == []
     for message in sending.sqs.sent:
         sending.sender.send(json.loads(message["MessageBody"])["message_id"])
     assert sorted(sending.mesh.sent) == sorted(ids)
@@ -231,7 +197,7 @@ def test_a_request_that_is_redriven_twice_becomes_one_message(intake: Operated) 
 
 def test_everything_that_is_moved_is_an_audit_event_before_it_is_moved(sending: Operated) -> None:
     message_id = sending.dead_message()
-    with sending.sqs.crasher.dying_at(1):
+    with sending.crasher.dying_at(1):
         sending.moves()
     (event,) = (each for each in sending.trail.of_message(message_id) if each.what == "redrive")
     assert (event.actor, event.details["reason"]) == ("operator-7", "mended")

@@ -2,24 +2,22 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from gpconnect_messaging.derived_ids import request_again_id
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
-from gpconnect_messaging.ledger.orders import OrderBook
-from gpconnect_messaging.mesh.errors import Refused
 from gpconnect_messaging.operators import ActorError
 from gpconnect_messaging.replay.policy import ResendAction, ResendMode
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
-from gpconnect_messaging.replay.resend import Choice, ChoiceError, Proposal, Resend
+from gpconnect_messaging.replay.resend import Choice, ChoiceError
 from gpconnect_messaging.steps.message_pipeline import UnknownRequestError
 from tests.examples import request_data
-from tests.identifiers import IDENTIFIERS, key_of
-from tests.unit.steps.holding import PATIENCE, SAMPLE, Product
+from tests.fakes.mesh import Mood
+from tests.fakes.product import SAMPLE, TIMEOUTS, Product
+from tests.identifiers import key_of
 
 ENCOUNTER: str = request_data(SAMPLE)["encounter"]
 
@@ -29,47 +27,19 @@ class Operated(Product):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**({"hold_window_seconds": 0} | settings))
-        table = cast("Any", self.table)
-        self.trail = AuditTrail(table, "ledger", self.time)
-        self.resend = Resend(
-            ledger=self.ledger, trail=self.trail, orders=OrderBook(table, "ledger", self.time),
-            outbox=cast("Any", self.outbox), evidence=self.evidence, send_queue=cast("Any", self.queue),
-            intake_queue=cast("Any", self.intake), timeouts=PATIENCE, identifiers=lambda: IDENTIFIERS,
-            now=self.time,
-        )  # fmt: skip
-
-    def proposed(self, way: ResendMode = ResendMode.UNCHANGED, **choice: Any) -> list[Proposal]:
-        return list(self.resend.plan(Choice(**choice), way))
-
-    def sends_again(self, way: ResendMode = ResendMode.UNCHANGED, **choice: Any) -> list[Proposal]:
-        plan = self.proposed(way, **choice)
-        pace = RateLimiter(1000, sleep=lambda _: None)
-        return list(self.resend.carry_out(plan, way, actor="operator-7", reason="mended", pace=pace))
 
     def takes_in(self) -> None:
         """The builder takes in what was ordered."""
-        for request_id in self.intake.take_ordered():
+        for request_id in self.resubmitted.take():
             self.builder.resubmitted(request_id)
-
-    def refuses(self) -> None:
-        """MESH refuses every upload from now on."""
-
-        def refuse(*_: object) -> None:
-            raise Refused("send", "SEND 12", status=417)
-
-        self.mesh.send = refuse  # type: ignore[method-assign, assignment]
-
-    def takes_uploads(self) -> None:
-        """MESH takes uploads again."""
-        del self.mesh.send
 
     def refused(self) -> str:
         """A message that MESH refused, for a reason that is mended now."""
-        self.refuses()
+        self.mesh.mood = Mood.REFUSES
         built = self.asks()
         self.works()
         assert self.status(built) is Status.REFUSED
-        self.takes_uploads()
+        self.mesh.mood = Mood.TAKES
         return built.message_id
 
 
@@ -104,18 +74,18 @@ def test_a_dry_run_changes_nothing(product: Operated, invalid: str) -> None:
     before = product.table.items
     assert [each.action for each in product.proposed(ids=(invalid,))] == [ResendAction.RESUBMIT]
     assert product.table.items == before
-    assert not product.intake.ordered
+    assert not product.resubmitted.waiting
 
 
 def test_a_request_is_taken_in_again_once_however_often_that_is_asked(product: Operated, invalid: str) -> None:
     product.sends_again(ids=(invalid,))
-    product.intake.take_ordered()  # the queue's message is lost, or the operator's machine died before it
+    product.resubmitted.take()  # the queue's message is lost, or the operator's machine died before it
     product.sends_again(ids=(invalid,))
     product.takes_in()
     (again,) = product.sends_again(ids=(invalid,))
     assert (again.action, again.becomes) == (ResendAction.NONE, str(request_again_id(invalid)))
     assert len(product.ledger.find_by_encounter(key_of(product.mailbox.mailbox, ENCOUNTER))) == 2
-    assert not product.intake.ordered
+    assert not product.resubmitted.waiting
 
 
 def test_a_request_that_a_newer_one_has_taken_over_is_left(product: Operated, invalid: str) -> None:
@@ -153,20 +123,20 @@ def test_a_request_whose_consultation_was_deleted_is_left(product: Operated, inv
 
 def test_a_refused_message_goes_again_with_the_same_bytes_under_the_same_id(product: Operated) -> None:
     message_id = product.refused()
-    bytes_before = product.outbox.messages[message_id]
+    bytes_before = product.message(message_id)
     (done,) = product.sends_again(status=Status.REFUSED)
     assert done.action is ResendAction.RESEND
     product.works()
     assert product.row(message_id).status is Status.SENT
     assert product.mesh.sent == [message_id]
-    assert product.outbox.messages[message_id] == bytes_before
+    assert product.message(message_id) == bytes_before
 
 
 def test_an_order_whose_queue_message_is_lost_is_found_by_the_sweep(product: Operated) -> None:
     message_id = product.refused()
     product.sends_again(ids=(message_id,))
     product.queue.take()
-    product.later(PATIENCE.requeue_after)
+    product.later(TIMEOUTS.requeue_after)
     assert product.row(message_id).status is Status.SENT
 
 
@@ -195,8 +165,7 @@ def test_a_rebuilt_message_is_the_next_version_of_its_encounter(product: Operate
 
 def test_a_rebuilt_message_has_the_documents_that_were_checked(product: Operated) -> None:
     message_id = product.refused()
-    product.drop.version = "2"
-    product.drop.reads.clear()
+    product.put("report.pdf", b"%PDF of another patient")
     product.sends_again(ResendMode.REBUILT, ids=(message_id,))
     product.takes_in()
     claim = product.ledger.find_claim(str(request_again_id(product.row(message_id).request_id)))
@@ -220,7 +189,7 @@ def test_what_changed_since_the_dry_run_is_left(product: Operated) -> None:
 def test_a_deletion_while_an_overdue_message_goes_again_warns_of_the_copy_before(product: Operated) -> None:
     built = product.asks()
     product.works()
-    late = lifecycle.acknowledgement_overdue(at=product.time(), missing=["business"])
+    late = lifecycle.acknowledgement_overdue(at=product.clock(), missing=["business"])
     product.ledger.record(built.message_id, late)
     product.sends_again(ids=(built.message_id,))
     withdrawal = product.withdraws()
@@ -269,7 +238,7 @@ def test_nothing_is_done_without_a_name_and_a_reason(
 
 def test_messages_are_chosen_by_id_encounter_status_and_time(product: Operated) -> None:
     message_id = product.refused()
-    begun = product.time()
+    begun = product.clock()
     other = product.asks(encounter="another")
     ids = {message_id, other.message_id}
     mailbox = product.mailbox.mailbox
@@ -322,7 +291,7 @@ def test_the_pace_is_kept() -> None:
 def test_a_deletion_in_the_moment_of_ordering_wins(product: Operated) -> None:
     message_id = product.refused()
     record, read = product.row(message_id), product.ledger.encounter
-    event = lifecycle.resend_ordered(at=product.time(), actor="operator-7", attempts=1)
+    event = lifecycle.resend_ordered(at=product.clock(), actor="operator-7", attempts=1)
 
     def deleted_just_after(key: str) -> Any:
         found = read(key)

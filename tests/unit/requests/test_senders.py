@@ -1,11 +1,9 @@
 """Whose a key of the drop bucket is, what a sender may ask for, and whose a queue is."""
 
-import json
 import string
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,30 +17,22 @@ from gpconnect_messaging.mailboxes.senders import (
 from gpconnect_messaging.request_rules import broken_sender_rules
 from gpconnect_messaging.requests.models import Withdrawal
 from tests.examples import a_request, request_data
+from tests.fakes.parameter_store import Parameters
 
 HUB = Sender(name="hub", prefix="hub/", mailboxes=("Y90001OT001", "Y90001OT002"))
 PREFIXES = {"hub": "hub/", "hub-two": "hub2/", "north": "ooh/north/"}
 ARN = "arn:aws:sqs:eu-west-2:123456789012:"
 
 
-class Parameters:
-    """Parameter Store with a sender's parameter each, which notes what it is asked."""
-
-    def __init__(self, **texts: str) -> None:
-        self.asked: list[str] = []
-        self.texts = {f"/senders/{name}": json.dumps({"mailboxes": [f"OF{name}"]}) for name in PREFIXES}
-        self.texts |= {f"/senders/{name}": text for name, text in texts.items()}
-
-    def get_parameter(self, *, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        self.asked.append(Name)
-        if Name not in self.texts:
-            raise ClientError({"Error": {"Code": "ParameterNotFound", "Message": ""}}, "GetParameter")
-        return {"Parameter": {"Value": self.texts[Name]}}
+def parameters(**texts: str) -> Parameters:
+    """A parameter for each sender, but for these texts."""
+    mailboxes: dict[str, Any] = {f"/senders/{name}": {"mailboxes": [f"OF{name}"]} for name in PREFIXES}
+    return Parameters(mailboxes | {f"/senders/{name}": text for name, text in texts.items()})
 
 
 def directory(client: Any = None, prefixes: dict[str, str] | None = None) -> SenderDirectory:
-    parameters: Any = client or Parameters()
-    return SenderDirectory(parameters, "/senders", prefixes or PREFIXES)
+    client = client or parameters()
+    return SenderDirectory(client, "/senders", prefixes or PREFIXES)
 
 
 def named(found: Sender | None) -> str | None:
@@ -155,7 +145,7 @@ def test_no_reason_repeats_what_the_request_names() -> None:
 
 
 def test_a_folder_is_compared_here_and_never_asked_for() -> None:
-    client = Parameters()
+    client = parameters()
     senders = directory(client)
     assert senders.find("garth-wright/") is None
     assert client.asked == []
@@ -173,7 +163,7 @@ def test_the_sender_of_a_mailbox_is_found() -> None:
 )
 def test_a_wrong_parameter_names_the_sender(text: str) -> None:
     with pytest.raises(SenderSettingsError, match="sender hub: mailboxes"):
-        directory(Parameters(hub=text)).find("hub/")
+        directory(parameters(hub=text)).find("hub/")
 
 
 def test_a_sender_without_a_parameter_is_a_mistake_of_the_configuration_and_not_of_the_request() -> None:
@@ -185,7 +175,7 @@ def test_a_sender_without_a_parameter_is_a_mistake_of_the_configuration_and_not_
 def test_a_senders_queue_tells_the_sender(name: str) -> None:
     assert sender_of_queue(ARN + queue_name("gpconnect-messaging-prod", name)) == name
     assert (
-        named(directory(prefixes={name: "p/"}, client=Parameters(**{name: '{"mailboxes": ["A"]}'})).find("", name))
+        named(directory(prefixes={name: "p/"}, client=parameters(**{name: '{"mailboxes": ["A"]}'})).find("", name))
         == name
     )
 

@@ -1,28 +1,17 @@
 """The send step over memory, with a MESH whose next answers the test chooses."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Timeouts
-from gpconnect_messaging.ledger.records import MessageRecord
-from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory
 from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.mesh.errors import Authentication
-from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps.send import Sender
-from gpconnect_messaging.storage import Outbox
-from tests.identifiers import key_of
-from tests.in_memory import Bucket, Clock, Table, Topic
-from tests.model.mesh import Client, Connections, Mesh, Mood
+from tests.fakes.mesh import Client, Connections, Mood
+from tests.fakes.product import TO_PRACTICE, Product
 
-MAILBOX = "Y90001OT001"
-PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
-LEASE = timedelta(minutes=3)
 MESSAGE_ID = "00000000-0000-8000-8000-000000000001"
 WHOLE, CHUNKED = 200, 9_000
 """Sizes in bytes: one request, and three chunks."""
@@ -36,42 +25,14 @@ class RefusedCredentials:
         raise Authentication("send", "answered 403", status=403)
 
 
-class Sending:
+class Sending(Product):
     """A built message, and the sender that is to upload it."""
 
-    def __init__(self, size: int = WHOLE, to: str = "GPPROVIDER_9658218865_19331114_WRIGHT") -> None:
-        self.clock, self.bucket, self.topic = Clock(datetime(2026, 11, 20, 22, 0, tzinfo=UTC)), Bucket(), Topic()
-        self.mesh = Mesh()
-        self.ledger = Ledger(Table(), "ledger", PATIENCE, self.clock)  # type: ignore[arg-type]
-        self.sender = Sender(
-            outbox=Outbox(self.bucket, "outbox"),  # type: ignore[arg-type]
-            ledger=self.ledger,
-            mesh=Connections(self.mesh, lambda _port, client: client),  # type: ignore[arg-type]
-            notifier=Notifier(self.topic, "topic", self.ledger),  # type: ignore[arg-type]
-            lease=LEASE,
-            timeouts=PATIENCE,
-            chunking=CHUNKING,
-            now=self.clock,
-        )
+    def __init__(self, size: int = WHOLE, to: str = TO_PRACTICE) -> None:
+        super().__init__(drop=None)
+        self.sender = replace(self.sender, chunking=CHUNKING)
         self.content = bytes(number % 251 for number in range(size))
-        envelope = Envelope(
-            mailbox=MAILBOX, to=to, workflow_id="GPCONNECT_SEND_DOCUMENT", subject="Report", local_id="Y90001",
-            file_name=f"{MESSAGE_ID}.xml", organisation="A20047",
-        )  # fmt: skip
-        self.bucket.put_object(Key=f"messages/{MESSAGE_ID}.json", Body=envelope.to_json())
-        self.bucket.put_object(Key=f"messages/{MESSAGE_ID}.xml", Body=self.content)
-        event = lifecycle.built(
-            at=self.clock(), sha256=hashlib.sha256(self.content).hexdigest(), size=size,
-            infrastructure_due=timedelta(days=2), business_due=timedelta(days=7),
-        )  # fmt: skip
-        self.ledger.create(
-            MessageRecord(
-                message_id=MESSAGE_ID, request_id="r1", mailbox=MAILBOX,
-                encounter="e1", encounter_key=key_of(MAILBOX, "e1"),
-                version=1,
-                created_at=self.clock(), history=MessageHistory((event,)),
-            )
-        )  # fmt: skip
+        self.stored(MESSAGE_ID, self.content, encounter="e1", to=to, organisation="A20047")
 
     def send(self, *moods: Mood, time_left: Callable[[], bool] = lambda: True) -> lifecycle.Status:
         """Let the queue bring the message, with these answers of MESH."""
@@ -92,9 +53,7 @@ class Sending:
     @property
     def history(self) -> MessageHistory:
         """What the ledger has of the message."""
-        found = self.ledger.find(MESSAGE_ID)
-        assert found is not None
-        return found.history
+        return self.row(MESSAGE_ID).history
 
     def events(self, *kinds: EventType) -> list[LedgerEvent]:
         """The message's events of these kinds."""

@@ -1,6 +1,5 @@
 """A response from another mailbox or organisation than the message went to, through the poller's own steps."""
 
-from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pytest
@@ -9,27 +8,15 @@ from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
-from gpconnect_messaging.mesh.errors import MeshError, NotFound, Refused, Uncertain
-from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, ReceivedMessage
+from gpconnect_messaging.mesh.errors import MeshError, NotFound, Refused
+from gpconnect_messaging.mesh.models import ReceivedMessage
 from gpconnect_messaging.steps.operator_actions import NotPossibleError
-from gpconnect_messaging.steps.poll import Poller
-from tests.identifiers import IDENTIFIERS
-from tests.unit.steps.holding import Product
+from tests.fakes.mesh import Mood
+from tests.fakes.product import WORKFLOW, Product
 
 GOOD = [("20013", Level.INFRASTRUCTURE, Verdict.POSITIVE), ("30001", Level.BUSINESS, Verdict.POSITIVE)]
 ANSWERED_ON = "GPCONNECT_SEND_DOCUMENT_ACK"
 VOID = ("20014", Level.INFRASTRUCTURE, Verdict.NEGATIVE)
-
-
-def poller(product: Product) -> Poller:
-    return Poller(
-        evidence=product.evidence,
-        ledger=product.ledger,
-        mesh=cast("Any", product.mesh),
-        notifier=product.operator_actions.notifier,
-        identifiers=IDENTIFIERS,
-        now=product.time,
-    )
 
 
 def answers(
@@ -43,13 +30,13 @@ def answers(
 ) -> None:
     """One MESH message with these outcomes comes from an organisation; MESH says that the message went to a mailbox."""
     for mesh_message_id in product.row(message_id).history.mesh_message_ids if went_to else ():
-        went = lifecycle.routed(at=product.time(), mesh_message_id=mesh_message_id, mailbox=went_to)
+        went = lifecycle.routed(at=product.clock(), mesh_message_id=mesh_message_id, mailbox=went_to)
         product.ledger.record(message_id, went)
     given = tuple(Outcome(level=level, verdict=verdict, code=code) for code, level, verdict in outcomes)
     response = type("Response", (), {"outcomes": given, "sender_ods_code": organisation})
     received = ReceivedMessage(message_id=name, sender=mailbox or f"{organisation}OT001")
-    events = poller(product)._responses(received, cast("Any", response), (), "")
-    poller(product)._record(product.mailbox.mailbox, name, "key", (product.row(message_id), events))
+    events = product.poller._responses(received, cast("Any", response), (), "")
+    product.poller._record(product.mailbox.mailbox, name, "key", (product.row(message_id), events))
 
 
 def sent(product: Product) -> str:
@@ -121,22 +108,19 @@ def test_it_voids_nothing_until_a_person_accepts_it() -> None:
     assert event.details["actor"] == "operator-7"
 
 
-@dataclass
-class Tracking:
-    """A MESH that says where it took a message, or does not."""
-
-    recipient: str | MeshError
-
-    def tracking(self, mesh_message_id: str) -> Any:
-        if isinstance(self.recipient, MeshError):
-            raise self.recipient
-        return type("Tracking", (), {"recipient": self.recipient})
+def routes(product: Product, message_id: str) -> list[lifecycle.LedgerEvent]:
+    """What the poller finds out of where a message went."""
+    mesh = product.connections.to(product.mailbox.mailbox)
+    return product.poller._routes(mesh, product.row(message_id), ANSWERED_ON)
 
 
-def routes(product: Product, mesh: "Tracking | Directory", message_id: str) -> list[lifecycle.LedgerEvent]:
-    """What the poller finds out of where a message went, from a MESH that says this."""
-    asking = replace(poller(product), mesh=cast("Any", mesh))
-    return asking._routes(cast("Any", mesh), product.row(message_id), ANSWERED_ON)
+def says(product: Product, recipient: str | MeshError) -> None:
+    """MESH says that it took all messages of ours there, or does not answer that."""
+    product.mesh.failures.pop("tracking", None)
+    if isinstance(recipient, MeshError):
+        product.mesh.failures["tracking"] = recipient
+    else:
+        product.mesh.recipient = recipient
 
 
 @pytest.mark.parametrize(
@@ -147,25 +131,30 @@ def test_mesh_is_asked_again_where_it_does_not_say_and_its_silence_is_not_rememb
     product = Product(hold_window_seconds=0)
     message_id = product.asks(registered_practice=None).message_id
     product.works()
+    says(product, said)
     for _ in range(2):
-        (event,) = routes(product, Tracking(said), message_id)
-        assert event.details == {"mesh_message_id": "MESH1", "mailbox": None}
+        (event,) = routes(product, message_id)
+        assert event.details == {"mesh_message_id": "OUT000001", "mailbox": None}
         product.ledger.record(message_id, event)
         assert product.row(message_id).history.destination_open
-    (event,) = routes(product, Tracking("A20047OT001"), message_id)
+    says(product, "A20047OT001")
+    (event,) = routes(product, message_id)
     product.ledger.record(message_id, event)
     assert product.row(message_id).history.destinations == {"A20047OT001"}
-    assert routes(product, Tracking("never"), message_id) == []
+    says(product, "never")
+    assert routes(product, message_id) == []
 
 
 def test_mesh_is_asked_a_bounded_number_of_times() -> None:
     product = Product(hold_window_seconds=0)
     message_id = product.asks(registered_practice=None).message_id
     product.works()
+    says(product, "")
     for _ in range(lifecycle.MOST_ROUTING_QUESTIONS):
-        (event,) = routes(product, Tracking(""), message_id)
+        (event,) = routes(product, message_id)
         product.ledger.record(message_id, event)
-    assert routes(product, Tracking("never"), message_id) == []
+    says(product, "never")
+    assert routes(product, message_id) == []
     assert not product.row(message_id).history.destination_open
 
 
@@ -175,7 +164,8 @@ def test_an_answer_that_was_doubted_counts_when_mesh_says_that_the_message_went_
     product.works()
     answers(product, message_id, GOOD[0], organisation="A20047", went_to=None)
     assert product.row(message_id).status is Status.SENT
-    (event,) = routes(product, Tracking("A20047OT001"), message_id)
+    says(product, "A20047OT001")
+    (event,) = routes(product, message_id)
     change = product.ledger.record(message_id, event)
     assert change is not None
     assert change.record.status is Status.ACKNOWLEDGED
@@ -183,38 +173,31 @@ def test_an_answer_that_was_doubted_counts_when_mesh_says_that_the_message_went_
 
 def lost_sight_of(product: Product, **changes: Any) -> str:
     """MESH may have the message under an unknown id: the answer to the upload was lost."""
-
-    def lose(*_: object) -> None:
-        raise Uncertain("send", "the answer was lost")
-
-    product.mesh.send = lose  # type: ignore[method-assign, assignment]
+    product.mesh.mood = Mood.LOSES_UNHEARD
     message_id = product.asks(**changes).message_id
     product.works()
-    del product.mesh.send
+    product.mesh.mood = Mood.TAKES
     assert product.row(message_id).status is Status.UNCERTAIN
     return message_id
 
 
-@dataclass
-class Directory:
-    """A MESH that lists these mailboxes for the practice's workflow, or does not answer that."""
-
-    listed: tuple[str, ...] | MeshError
-
-    def endpoint_lookup(self, mailbox: str, ods_code: str, workflow_id: str) -> EndpointLookup:
-        assert (mailbox, ods_code, workflow_id) == ("Y90001OT001", "A20047", "GPCONNECT_SEND_DOCUMENT")
-        if isinstance(self.listed, MeshError):
-            raise self.listed
-        return EndpointLookup(mailboxes=tuple(Mailbox(mailbox_id=mailbox) for mailbox in self.listed))
+def lists(product: Product, listed: tuple[str, ...] | MeshError) -> None:
+    """MESH's directory lists these mailboxes for the practice, or does not answer that."""
+    if isinstance(listed, MeshError):
+        product.mesh.failures["endpoint_lookup"] = listed
+    else:
+        product.mesh.directory["A20047"] = listed
 
 
 def test_an_answer_to_a_copy_that_nobody_knows_the_id_of_counts_from_the_listed_mailbox_alone() -> None:
     product = Product(hold_window_seconds=0)
     message_id = lost_sight_of(product)
-    (event,) = routes(product, Directory(("A20047OT001",)), message_id)
+    lists(product, ("A20047OT001",))
+    (event,) = routes(product, message_id)
     assert event.details == {"mesh_message_id": None, "mailbox": "A20047OT001"}
     product.ledger.record(message_id, event)
-    assert routes(product, Directory(("A20047OT001",)), message_id) == [], "once it is known"
+    assert routes(product, message_id) == [], "once it is known"
+    assert product.mesh.looked_up == [("A20047", WORKFLOW)]
     answers(product, message_id, *GOOD, organisation="A20047", name="forged", mailbox="B86071OT001")
     assert product.row(message_id).status is Status.UNCERTAIN
     assert product.told() == ["An answer came from somewhere else"]
@@ -236,11 +219,12 @@ def test_what_the_directory_does_not_say_is_asked_again_and_then_a_person_decide
 ) -> None:
     product = Product(hold_window_seconds=0)
     message_id = lost_sight_of(product)
+    lists(product, listed)
     for _ in range(lifecycle.MOST_ROUTING_QUESTIONS):
-        (event,) = routes(product, Directory(listed), message_id)
+        (event,) = routes(product, message_id)
         assert event.details == {"mesh_message_id": None, "mailbox": None}
         product.ledger.record(message_id, event)
-    assert routes(product, Directory(listed), message_id) == []
+    assert routes(product, message_id) == []
     answers(product, message_id, *GOOD, organisation="A20047")
     assert product.row(message_id).status is Status.UNCERTAIN
     assert product.told() == ["An answer came from somewhere else"]
@@ -250,14 +234,15 @@ def test_nobody_is_looked_up_where_the_request_names_no_practice_or_mesh_has_not
     product = Product(hold_window_seconds=0)
     unnamed = lost_sight_of(product, registered_practice=None)
     waiting = product.asks().message_id
-    assert [routes(product, Directory(("never",)), message) for message in (unnamed, waiting)] == [[], []]
+    lists(product, ("never",))
+    assert [routes(product, message) for message in (unnamed, waiting)] == [[], []]
 
 
 def test_a_copy_that_was_looked_up_is_not_asked_about() -> None:
     product = Product(hold_window_seconds=0)
     message_id = sent(product)
     again = lifecycle.upload_accepted(
-        at=product.time(), attempt=2, mesh_message_id="MESH2", resolved_mailbox="A20047OT001"
+        at=product.clock(), attempt=2, mesh_message_id="MESH2", resolved_mailbox="A20047OT001"
     )  # fmt: skip
     product.ledger.record(message_id, again)
     assert product.row(message_id).history.unrouted == ()

@@ -16,7 +16,7 @@ from gpconnect_messaging.steps.attempts import KILLED, Attempts
 from gpconnect_messaging.steps.message_pipeline import BuildResult, UnknownRequestError
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import StorageError
-from tests.unit.steps.holding import WINDOW, Product
+from tests.fakes.product import WINDOW, Product
 
 MOST = 5
 
@@ -47,7 +47,7 @@ class Poisoned(Product):
     def _build(self) -> BuildResult:
         built = self.builder.queued(self.raw, self.arrived) if self.error is None else None
         if self.error:
-            self.evidence.keep_request(self.request_id, self.raw, self.time())
+            self.evidence.keep_request(self.request_id, self.raw, self.clock())
             raise self.error
         assert built is not None
         return built
@@ -136,7 +136,7 @@ def test_a_request_that_was_killed_only_beside_another_is_built_on_its_last_rece
 def test_a_held_request_that_fails_at_its_release_becomes_invalid() -> None:
     product = Product()
     held = product.asks()
-    product.time.advance(WINDOW + timedelta(minutes=1))
+    product.clock.advance(WINDOW + timedelta(minutes=1))
     attempts = Attempts(builder=product.builder, ledger=product.ledger, most=MOST)
 
     def build() -> BuildResult:

@@ -1,11 +1,12 @@
 """What the builder takes in, what it refuses and in which words, and what it stores of a message."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, timedelta
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,6 @@ from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, comp
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, Status
 from gpconnect_messaging.ledger.records import Order, Origin
-from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.requests.models import LARGEST_REQUEST
 from gpconnect_messaging.requests.refusal import MOST_REASONS, Reason, RequestRefusedError
 from gpconnect_messaging.steps import message_pipeline, request_content
@@ -24,45 +24,50 @@ from gpconnect_messaging.steps.release import CLOCKS_DIFFER
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import DropFile, Evidence, NotThereError
 from tests.examples import MAILBOXES, REQUESTS, request_data
-from tests.unit.steps.holding import SAMPLE, WINDOW, Product
+from tests.fakes.product import PDF, SAMPLE, WINDOW, Product
 
 MINUTE = timedelta(minutes=1)
 READY = "send-document-2.0-discharge"
 KEY = "in/one/request.json"
-PDF = (REQUESTS / SAMPLE / "report.pdf").read_bytes()
 
 
 class Dropping(Product):
-    """The product, with a drop bucket that is a folder of the test's own."""
+    """The product, with a drop bucket that has one report."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        super().__init__(**({"hold_window_seconds": 0} | settings))
-        self.drop.folder = folder
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(drop=None, **({"hold_window_seconds": 0} | settings))
         self.put("in/one/report.pdf", PDF)
 
-    def put(self, key: str, content: bytes) -> None:
-        path = self.drop.folder / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    def put(self, key: str, content: bytes) -> str:
+        """Put an object into the drop, which takes a second."""
+        version = super().put(key, content)
+        self.clock.advance(timedelta(seconds=1))
+        return version
+
+    def beside_copies(self, folder: str) -> str:
+        """Copy the documents into another folder; return the key of a request there."""
+        for key, content in list(self.dropped.objects.items()):
+            if key.startswith("in/one/") and not key.endswith("request.json"):
+                self.put(folder + key.removeprefix("in/one/"), content)
+        return f"{folder}request.json"
 
     def drops(self, name: str = SAMPLE, key: str = KEY, sequencer: str = "", **changes: Any) -> BuildResult:
-        self.put(key, json.dumps(request_data(name, **changes)).encode())
-        return self.builder.dropped("drop", key, "1", self.time(), sequencer)
+        version = self.put(key, json.dumps(request_data(name, **changes)).encode())
+        return self.builder.dropped("drop", key, version, self.clock(), sequencer)
 
     def reasons(self, built: BuildResult) -> list[str]:
-        (event,) = self.row(built.message_id).history.of(EventType.REQUEST_REFUSED)
         assert built.status is Status.INVALID
         assert self.told() == ["A request was refused"], "a person knows at once"
-        return cast("list[str]", event.details["reasons"])
+        return super().reasons(built)
 
     def received(self) -> set[str]:
-        pages = self.evidence.receipt_pages(self.time().astimezone(UTC).date())
+        pages = self.evidence.receipt_pages(self.clock().astimezone(UTC).date())
         return {receipt.request_id for receipts, _ in pages for receipt in receipts}
 
 
 @pytest.fixture
-def product(tmp_path: Path) -> Dropping:
-    return Dropping(tmp_path)
+def product() -> Dropping:
+    return Dropping()
 
 
 # How a request comes
@@ -72,15 +77,15 @@ def test_a_dropped_request_is_built_from_its_own_folder_and_tagged_with_its_docu
     built = product.drops()
     assert built.status is Status.BUILT
     assert product.queue.take() == [built.message_id]
-    assert PDF[:20] not in product.outbox.messages[built.message_id], "the document is in base64"
-    assert product.drop.received == [("in/one/report.pdf", "1"), (KEY, "1")]
+    assert PDF[:20] not in product.message(built.message_id), "the document is in base64"
+    assert product.received_files() == [("in/one/report.pdf", "1"), (KEY, "1")]
     request_id = product.row(built.message_id).request_id
     assert product.received() == {request_id}
-    assert product.evidence.request(request_id) == (product.drop.folder / KEY).read_bytes()
+    assert product.evidence.request(request_id) == product.dropped.objects[KEY]
 
 
-def test_a_held_request_remembers_where_its_documents_are(tmp_path: Path) -> None:
-    product = Dropping(tmp_path, hold_window_seconds=int(WINDOW.total_seconds()))
+def test_a_held_request_remembers_where_its_documents_are() -> None:
+    product = Dropping(hold_window_seconds=int(WINDOW.total_seconds()))
     held = product.drops()
     assert held.status is Status.HELD
     origin = product.ledger.find_origin(held.message_id)
@@ -95,7 +100,7 @@ def test_an_event_of_another_bucket_is_refused_unread_with_a_receipt(product: Dr
     product.put(KEY, b"{}")
     refused = product.builder.dropped("other", KEY, "1", None, "")
     assert product.reasons(refused) == ["request: lies in a bucket that is not the drop"]
-    assert product.drop.reads == []
+    assert product.dropped.read == []
     assert product.received() == {refused.message_id}
 
 
@@ -128,18 +133,17 @@ def test_a_request_that_is_too_long_is_refused(product: Dropping) -> None:
 
 def test_a_request_without_an_arrival_came_now(product: Dropping) -> None:
     product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
-    before = product.time()
+    before = product.clock()
     dropped = product.builder.dropped("drop", KEY, "1", None, "")
     (event,) = product.row(dropped.message_id).history.of(EventType.BUILT)
-    assert before.isoformat() < event.details["arrived"] < product.time().isoformat()
+    assert before.isoformat() < event.details["arrived"] < product.clock().isoformat()
 
 
-def test_of_two_versions_of_one_object_s3s_sequencer_says_which_is_newer(tmp_path: Path) -> None:
-    product = Dropping(tmp_path, hold_window_seconds=int(WINDOW.total_seconds()))
-    product.drops(sequencer="0B")
-    product.drop.version = "2"
-    product.put(KEY, json.dumps(request_data(SAMPLE, practitioner__name__family="Before")).encode())
-    older = product.builder.dropped("drop", KEY, "0", product.time(), "0A")
+def test_of_two_versions_of_one_object_s3s_sequencer_says_which_is_newer() -> None:
+    product = Dropping(hold_window_seconds=int(WINDOW.total_seconds()))
+    before = product.put(KEY, json.dumps(request_data(SAMPLE, practitioner__name__family="Before")).encode())
+    assert product.drops(sequencer="0B").status is Status.HELD
+    older = product.builder.dropped("drop", KEY, before, product.clock(), "0A")
     assert older.status is Status.SUPERSEDED
 
 
@@ -151,7 +155,7 @@ def test_a_request_on_the_queue_needs_an_id_of_its_own_and_a_dropped_one_does_no
     built = product.builder.queued(json.dumps(request_data(SAMPLE, request_id="request-1")).encode())
     assert built.status is Status.BUILT
     assert product.received() == {refused.message_id, product.row(built.message_id).request_id}
-    assert product.drops(encounter="another", request_id=None).status is Status.BUILT
+    assert product.drops(key=product.beside_copies("in/two/"), encounter="another").status is Status.BUILT
 
 
 def test_what_nobody_ordered_or_holds_is_not_built(product: Dropping) -> None:
@@ -185,8 +189,8 @@ def test_a_request_is_taken_in_again_with_its_documents_of_then(
 ) -> None:
     refused = product.drops(patient__birth_date="2199-01-01")
     request_id = product.row(refused.message_id).request_id
-    product.evidence.keep_request("kept", json.dumps(request_data(SAMPLE)).encode(), product.time())
-    arrived = product.time() - 5 * MINUTE
+    product.evidence.keep_request("kept", json.dumps(request_data(SAMPLE)).encode(), product.clock())
+    arrived = product.clock() - 5 * MINUTE
     again = order(monkeypatch, product, "kept", arrived=arrived)
     looks: list[str | None] = []
     stat = product.drop.stat
@@ -215,8 +219,8 @@ def test_a_request_that_is_refused_once_more_is_read_with_its_newest_documents_t
     product: Dropping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = json.dumps(request_data(SAMPLE, patient__birth_date="2199-01-01")).encode()
-    product.evidence.keep_request("kept", wrong, product.time())
-    refused = product.builder.resubmitted(order(monkeypatch, product, "kept", arrived=product.time()))
+    product.evidence.keep_request("kept", wrong, product.clock())
+    refused = product.builder.resubmitted(order(monkeypatch, product, "kept", arrived=product.clock()))
     assert refused.status is Status.INVALID
     origin = product.ledger.find_origin(refused.message_id)
     assert origin is not None
@@ -233,23 +237,23 @@ def test_a_request_that_is_given_up_keeps_its_origin(product: Dropping, monkeypa
 
 
 def test_a_held_request_whose_message_breaks_a_rule_in_its_version_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    product = Dropping(tmp_path, hold_window_seconds=int(WINDOW.total_seconds()))
+    product = Dropping(hold_window_seconds=int(WINDOW.total_seconds()))
     held = product.drops()
 
     def broken(*_: Any, **__: Any) -> Any:
         raise RequestRefusedError.because("request", "breaks GPCM-SD-039 in this version")
 
     monkeypatch.setattr(Builder, "_store_all", broken)
-    product.time.advance(WINDOW + MINUTE)
+    product.clock.advance(WINDOW + MINUTE)
     refused = product.builder.release(held.message_id)
     assert refused == BuildResult(held.message_id, Status.INVALID)
     assert product.reasons(refused) == ["request: breaks GPCM-SD-039 in this version"]
 
 
-def test_a_held_request_that_is_not_kept_any_longer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    product = Dropping(tmp_path, hold_window_seconds=int(WINDOW.total_seconds()))
+def test_a_held_request_that_is_not_kept_any_longer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    product = Dropping(hold_window_seconds=int(WINDOW.total_seconds()))
     held = product.drops()
 
     def gone(_evidence: Evidence, _request_id: str) -> bytes:
@@ -265,14 +269,14 @@ def test_a_held_request_that_is_not_kept_any_longer_is_refused(tmp_path: Path, m
 def test_a_request_is_as_old_as_now_where_its_order_does_not_say_when_it_first_came(
     product: Dropping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    product.evidence.keep_request("kept", json.dumps(request_data(SAMPLE)).encode(), product.time())
-    before = product.time()
+    product.evidence.keep_request("kept", json.dumps(request_data(SAMPLE)).encode(), product.clock())
+    before = product.clock()
     built = product.builder.resubmitted(order(monkeypatch, product, "kept"))
     (event,) = product.row(built.message_id).history.of(EventType.BUILT)
-    assert before.isoformat() < event.details["arrived"] < product.time().isoformat()
+    assert before.isoformat() < event.details["arrived"] < product.clock().isoformat()
 
 
-@pytest.mark.parametrize("claimed", [(), ("7", "8")])
+@pytest.mark.parametrize("claimed", [(), ("1", "1")])
 def test_a_claim_of_more_or_fewer_documents_than_the_request_has_is_an_error(
     product: Dropping, monkeypatch: pytest.MonkeyPatch, claimed: tuple[str, ...]
 ) -> None:
@@ -286,28 +290,25 @@ def test_a_claim_of_more_or_fewer_documents_than_the_request_has_is_an_error(
     monkeypatch.setattr(product.ledger, "claim", claimed_otherwise)
     with pytest.raises(ValueError, match="argument 2"):
         product.drops()
-    assert product.outbox.messages == {}
+    assert product.stored_messages == {}
 
 
 def test_of_two_builders_the_later_sends_the_ready_resources_that_the_other_claimed(
     product: Dropping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim, read = product.ledger.claim, product.drop.read
+    claim = product.ledger.claim
     of_the_other = CONDITION["content"].replace("194828000", "49436004")
+    product.put("in/one/condition.json", of_the_other.encode())
 
     def claimed_by_another(*given: Any, **named: Any) -> Any:
         made = claim(*given, **named)
         assert made is not None
-        return replace(made, document_versions=(*made.document_versions[:-1], "7"))
-
-    def versioned(key: str, version: str, limit: int) -> bytes:
-        return of_the_other.encode() if version == "7" else read(key, version, limit)
+        return replace(made, document_versions=(*made.document_versions[:-1], "1"))
 
     monkeypatch.setattr(product.ledger, "claim", claimed_by_another)
-    monkeypatch.setattr(product.drop, "read", versioned)
     product.put("in/one/condition.json", CONDITION["content"].encode())
     by_key = {name: value for name, value in CONDITION.items() if name != "content"} | {"key": "condition.json"}
-    content = product.outbox.messages[ready(product, resources=[by_key]).message_id]
+    content = product.message(ready(product, resources=[by_key]).message_id)
     assert (b"49436004" in content, b"194828000" in content) == (True, False)
 
 
@@ -320,7 +321,7 @@ def test_of_two_builders_the_later_reads_what_the_other_claimed(
     def claimed_by_another(*given: Any, **named: Any) -> Any:
         made = claim(*given, **named)
         assert made is not None
-        return replace(made, document_versions=("7",))
+        return replace(made, document_versions=("1",))
 
     def noting(key: str, version: str | None = None) -> DropFile:
         looks.append((key, version))
@@ -328,23 +329,19 @@ def test_of_two_builders_the_later_reads_what_the_other_claimed(
 
     monkeypatch.setattr(product.ledger, "claim", claimed_by_another)
     monkeypatch.setattr(product.drop, "stat", noting)
-    product.put("report.pdf", PDF)
+    key = "in/one/report.pdf" if dropped else "report.pdf"
+    for content in (PDF, PDF + b"% newer"):
+        product.put(key, content)
     built = product.drops() if dropped else product.asks()
     assert built.status is Status.BUILT
-    key = "in/one/report.pdf" if dropped else "report.pdf"
-    assert looks == [(key, None), (key, "7")]
+    assert looks == [(key, None), (key, "1")]
+    assert base64.b64encode(PDF) in product.message(built.message_id)
 
 
 # Why a request is refused
 
 
-def test_a_mailbox_that_is_not_ours_is_refused_and_not_repeated(
-    product: Dropping, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unknown(mailbox: str) -> Any:
-        raise UnknownMailboxError("no such mailbox is configured")
-
-    monkeypatch.setattr(product, "settings", unknown)
+def test_a_mailbox_that_is_not_ours_is_refused_and_not_repeated(product: Dropping) -> None:
     refused = product.drops(mailbox="9658218873")
     assert product.reasons(refused) == ["mailbox: is not a sending mailbox of this environment"]
     assert product.row(refused.message_id).mailbox == "-"
@@ -355,7 +352,7 @@ def test_every_document_that_is_wrong_is_named(product: Dropping) -> None:
     refused = product.drops("consultation-report-2.0-attachments")
     assert product.reasons(refused)[0].startswith("documents[0]: ")
     product.topic.told.clear()
-    (product.drop.folder / "in/one/wound.png").unlink()
+    product.dropped.delete_object(Key="in/one/wound.png")
     found = product.drops("consultation-report-2.0-attachments", encounter="another", key="in/one/again/request.json")
     assert product.reasons(found) == [
         "documents[0].key: names no file in the drop bucket",
@@ -381,18 +378,18 @@ def test_a_request_waits_for_a_document_that_comes_later_and_is_built_then(waiti
     files = {file.name: file.read_bytes() for file in folder.iterdir()}
     for name in files.keys() - {last, "report.pdf"}:
         waiting.put(f"in/one/{name}", files[name])
-    (waiting.drop.folder / "in/one/report.pdf").unlink()
+    waiting.dropped.delete_object(Key="in/one/report.pdf")
     if last != "report.pdf":
         waiting.put("in/one/report.pdf", files["report.pdf"])
-    arrived, waits = waiting.time(), list[int]()
-    while waiting.time.time - arrived < WAIT - timedelta(minutes=1):
+    arrived, waits = waiting.clock(), list[int]()
+    while waiting.clock.time - arrived < WAIT - timedelta(minutes=1):
         with pytest.raises(NotReadyError, match="not in the drop yet") as pending:
             waiting.builder.dropped("drop", KEY, "1", arrived, "")
         waits.append(round(pending.value.again_in.total_seconds()))
-        waiting.time.advance(pending.value.again_in)
+        waiting.clock.advance(pending.value.again_in)
     assert waits[0] == 15
     assert sum(waits) <= WAIT.total_seconds(), "it is looked at once more when the time is over"
-    assert (waiting.told(), waiting.outbox.messages) == ([], {})
+    assert (waiting.told(), waiting.stored_messages) == ([], {})
     assert waiting.received() == {str(waiting.builder.identifiers.dropped_request_id("drop", KEY, "1"))}
     waiting.put(f"in/one/{last}", files[last])
     built = waiting.builder.dropped("drop", KEY, "1", arrived, "")
@@ -402,11 +399,11 @@ def test_a_request_waits_for_a_document_that_comes_later_and_is_built_then(waiti
 
 
 def test_a_request_whose_document_never_comes_is_refused_in_time_and_can_be_dropped_again(waiting: Dropping) -> None:
-    (waiting.drop.folder / "in/one/report.pdf").unlink()
+    waiting.dropped.delete_object(Key="in/one/report.pdf")
     with pytest.raises(NotReadyError):
         waiting.drops()
-    arrived = waiting.time()
-    waiting.time.advance(WAIT)
+    arrived = waiting.clock()
+    waiting.clock.advance(WAIT)
     refused = waiting.builder.dropped("drop", KEY, "1", arrived, "")
     assert waiting.reasons(refused) == [
         "documents[0].key: names no file in the drop bucket, and none came within 10 minutes of it: put it there, and "
@@ -416,8 +413,8 @@ def test_a_request_whose_document_never_comes_is_refused_in_time_and_can_be_drop
     assert waiting.builder.dropped("drop", KEY, "1", arrived, "") == refused, (
         "a document that comes later changes nothing"
     )
-    waiting.drop.version = "2"
-    assert waiting.builder.dropped("drop", KEY, "2", waiting.time(), "").status is Status.BUILT
+    again = waiting.dropped.put_object(Key=KEY, Body=waiting.dropped.objects[KEY])["VersionId"]
+    assert waiting.builder.dropped("drop", KEY, again, waiting.clock(), "").status is Status.BUILT
 
 
 def test_a_ready_resource_in_a_file_and_a_document_of_a_queued_request_are_waited_for(waiting: Dropping) -> None:
@@ -428,25 +425,25 @@ def test_a_ready_resource_in_a_file_and_a_document_of_a_queued_request_are_waite
     assert ready(waiting, resources=[by_key]).status is Status.BUILT
     raw = json.dumps(request_data(SAMPLE, request_id="request-1", encounter="another")).encode()
     with pytest.raises(NotReadyError):
-        waiting.builder.queued(raw, waiting.time())
+        waiting.builder.queued(raw, waiting.clock())
     waiting.put("report.pdf", PDF)
-    assert waiting.builder.queued(raw, waiting.time()).status is Status.BUILT
+    assert waiting.builder.queued(raw, waiting.clock()).status is Status.BUILT
 
 
-def test_a_held_requests_document_that_was_removed_is_not_waited_for(tmp_path: Path) -> None:
-    product = Dropping(tmp_path, hold_window_seconds=int(WINDOW.total_seconds()))
+def test_a_held_requests_document_that_was_removed_is_not_waited_for() -> None:
+    product = Dropping(hold_window_seconds=int(WINDOW.total_seconds()))
     product.builder = replace(product.builder, document_wait=WAIT)
     held = product.drops()
-    (product.drop.folder / "in/one/report.pdf").unlink()
-    product.time.advance(WINDOW + MINUTE)
+    product.dropped.expire("in/one/report.pdf")
+    product.clock.advance(WINDOW + MINUTE)
     refused = product.builder.release(held.message_id)
     assert product.reasons(refused) == ["documents[0].key: names no file in the drop bucket"]
 
 
-def ready(product: Dropping, **changes: Any) -> BuildResult:
+def ready(product: Dropping, key: str = KEY, **changes: Any) -> BuildResult:
     for name in ("discharge.pdf", "medicines.pdf"):
-        product.put(f"in/one/{name}", (REQUESTS / READY / name).read_bytes())
-    return product.drops(READY, **changes)
+        product.put(key.removesuffix("request.json") + name, (REQUESTS / READY / name).read_bytes())
+    return product.drops(READY, key, **changes)
 
 
 CONDITION = request_data(READY)["resources"][0]
@@ -457,8 +454,8 @@ def test_a_ready_resource_may_lie_in_a_file_beside_the_request(product: Dropping
     by_key = {name: value for name, value in CONDITION.items() if name != "content"} | {"key": "condition.json"}
     built = ready(product, resources=[by_key])
     assert built.status is Status.BUILT
-    assert b"194828000" in product.outbox.messages[built.message_id]
-    assert ("in/one/condition.json", "1") in product.drop.received
+    assert b"194828000" in product.message(built.message_id)
+    assert ("in/one/condition.json", "1") in product.received_files()
 
 
 def test_a_ready_resource_that_is_not_there_is_refused(product: Dropping, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -476,19 +473,19 @@ def test_a_ready_resource_that_is_not_there_is_refused(product: Dropping, monkey
     product.topic.told.clear()
     with monkeypatch.context() as patched:
         patched.setattr(product.drop, "read", removed)
-        refused = ready(product, resources=[by_key], key="in/one/a/../request.json", encounter="b")
+        refused = ready(product, resources=[by_key], key=product.beside_copies("in/two/"), encounter="b")
         assert product.reasons(refused) == ["resources[0].key: was removed before it could be read"]
     product.topic.told.clear()
     monkeypatch.setattr(request_content, "LARGEST_RESOURCE", 10)
-    refused = ready(product, resources=[by_key], key="in/one/b/../request.json", encounter="c")
+    refused = ready(product, resources=[by_key], key=product.beside_copies("in/three/"), encounter="c")
     assert product.reasons(refused) == ["resources[0]: is larger than 0.00 MB (10 bytes)"]
 
 
 def test_a_confidential_resource_stays_here(product: Dropping) -> None:
     for number, resource in enumerate((CONDITION | {"confidential": True}, CONDITION)):
-        built = ready(product, resources=[resource], encounter=f"e{number}", key=f"in/one/{number}/../request.json")
+        built = ready(product, resources=[resource], encounter=f"e{number}", key=f"in/{number}/request.json")
         assert built.status is Status.BUILT
-        assert (b"194828000" in product.outbox.messages[built.message_id]) is (number == 1)
+        assert (b"194828000" in product.message(built.message_id)) is (number == 1)
 
 
 def test_what_cannot_be_written_as_fhir_is_refused(product: Dropping, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -526,19 +523,19 @@ def test_a_message_is_written_once_where_nobody_else_claimed_its_version(
     monkeypatch.setattr(assembly, "compose", noting)
     product.drops()
     assert written == [1]
-    product.drops(key="in/one/again/../request.json")
+    product.drops(key=product.beside_copies("in/two/"))
     assert written == [1, 1, 2], "on trial as the first, and in the version that was claimed"
 
 
 def test_the_ledger_has_of_a_message_what_its_way_needs(product: Dropping) -> None:
-    arrived = product.time() - MINUTE
+    arrived = product.clock() - MINUTE
     product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
     row = product.row(product.builder.dropped("drop", KEY, "1", arrived, "").message_id)
     (event,) = row.history.of(EventType.BUILT)
     mailbox = next(iter(MAILBOXES.values()))
     assert event.details == {
-        "sha256": "hash",
-        "size": len(product.outbox.messages[row.message_id]),
+        "sha256": hashlib.sha256(product.message(row.message_id)).hexdigest(),
+        "size": len(product.message(row.message_id)),
         "infrastructure_seconds": mailbox.infrastructure_deadline.total_seconds(),
         "business_seconds": mailbox.business_deadline.total_seconds(),
         "to_organisation": "A20047",
@@ -556,8 +553,8 @@ def test_a_replacement_later_than_a_day_is_sent_with_what_advises_against_it(
     product: Dropping, hours: int, advised: bool
 ) -> None:
     product.drops()
-    product.time.advance(timedelta(hours=hours))
-    second = product.row(product.drops(key="in/one/again/../request.json").message_id)
+    product.clock.advance(timedelta(hours=hours))
+    second = product.row(product.drops(key=product.beside_copies("in/two/")).message_id)
     (event,) = second.history.of(EventType.BUILT)
     assert second.version == 2
     assert [advice.partition(":")[0] for advice in event.details.get("advice", ())] == ["GPCM-SD-037"] * advised
@@ -572,7 +569,7 @@ def test_a_row_of_a_refused_request_names_its_encounter(product: Dropping) -> No
 
 def test_what_should_have_been_known_by_now_is_not_promised(product: Dropping) -> None:
     product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
-    late = product.builder.dropped("drop", KEY, "1", product.time() - timedelta(hours=4), "")
+    late = product.builder.dropped("drop", KEY, "1", product.clock() - timedelta(hours=4), "")
     (event,) = product.row(late.message_id).history.of(EventType.BUILT)
     assert "warn_at" not in event.details
 
@@ -616,7 +613,7 @@ def test_a_message_with_an_event_of_a_newer_release_is_not_queued_by_a_repeat(pr
     assert product.queue.take() == [built.message_id], "a repeat queues it"
     paused = EventType("paused by tomorrow's release")
     product.ledger.record(
-        built.message_id, LedgerEvent(kind=paused, identity="paused", at=product.time(), source="builder", details={})
+        built.message_id, LedgerEvent(kind=paused, identity="paused", at=product.clock(), source="builder", details={})
     )
     assert product.drops().status is Status.BUILT
     assert product.queue.take() == []

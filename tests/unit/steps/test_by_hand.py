@@ -9,8 +9,8 @@ from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.operators import ActorError, ReasonError
 from gpconnect_messaging.steps.operator_actions import NotPossibleError
+from tests.fakes.product import WINDOW, Product
 from tests.identifiers import ids_of
-from tests.unit.steps.holding import WINDOW, Product
 
 MINUTE = timedelta(minutes=1)
 
@@ -21,7 +21,7 @@ def answered(product: Product, message_id: str, code: str, name: str, mailbox: s
     product.ledger.record(
         message_id,
         lifecycle.response(
-            at=product.time(), mesh_message_id=name, from_mailbox=mailbox, from_organisation=None, code=code,
+            at=product.clock(), mesh_message_id=name, from_mailbox=mailbox, from_organisation=None, code=code,
             level=level, verdict=verdict,
         ),
     )  # fmt: skip
@@ -70,7 +70,7 @@ def test_an_accepted_20014_voids_what_the_message_replaced_and_no_other_code_doe
 def test_a_request_is_released_with_what_was_known_to_differ_and_only_while_it_is_held() -> None:
     product = Product()
     held = product.asks()
-    differs = lifecycle.differs(at=product.time(), fields=["patient.surname"], comparison="comparisons/1")
+    differs = lifecycle.differs(at=product.clock(), fields=["patient.surname"], comparison="comparisons/1")
     product.ledger.record(held.message_id, differs)
     assert product.operator_actions.release(held.message_id, "operator-7") is Status.HELD
     (event,) = product.row(held.message_id).history.of(EventType.RELEASED_BY_A_PERSON)
@@ -89,7 +89,7 @@ def test_a_difference_that_is_found_while_the_operator_decides_needs_another_dec
     record = product.ledger.record
 
     def found_meanwhile(row_id: str, event: lifecycle.LedgerEvent, **how: object) -> object:
-        record(row_id, lifecycle.differs(at=product.time(), fields=["patient.surname"], comparison="comparisons/1"))
+        record(row_id, lifecycle.differs(at=product.clock(), fields=["patient.surname"], comparison="comparisons/1"))
         return record(row_id, event, **how)  # type: ignore[arg-type]
 
     product.ledger.record = found_meanwhile  # type: ignore[method-assign, assignment]
@@ -107,7 +107,7 @@ def test_a_message_is_let_pass_with_who_and_why() -> None:
     product = Product(hold_window_seconds=0)
     encounter = product.row(product.asks().message_id).encounter
     product.works()
-    product.ledger.claim("lost", ids_of("Y90001OT001", encounter), (), product.time())
+    product.ledger.claim("lost", ids_of("Y90001OT001", encounter), (), product.clock())
     blocked = product.asks()
     product.later(MINUTE)
     assert product.status(blocked) is Status.BUILT

@@ -17,8 +17,8 @@ from gpconnect_messaging.requests.models import parse_request
 from gpconnect_messaging.specification import Version
 from gpconnect_messaging.usecases.redaction import redacted
 from tests.examples import MAILBOXES, REQUESTS, request_data
+from tests.fakes.product import Product
 from tests.unit.documents.page_reading import squeezed, text_of
-from tests.unit.steps.test_other_recipients import Product
 
 FHIR = "{http://hl7.org/fhir}"
 CONFIDENTIAL = "consultation-report-1.5-confidential"
@@ -76,7 +76,7 @@ def built(folder: Path, data: dict[str, Any]) -> tuple[Product, str]:
     (folder / "letter-key.txt").write_text("Letterwords", encoding="utf-8")
     (folder / "report.pdf").write_bytes((REQUESTS / CONFIDENTIAL / "report.pdf").read_bytes())
     (folder / "request.json").write_text(json.dumps(data), encoding="utf-8")
-    product = Product(folder)
+    product = Product(sample=CONFIDENTIAL, drop=folder, hold_window_seconds=0)
     product.clock.time += timedelta(minutes=1)
     found = product.builder.dropped("drop", "request.json", "1", None, "")
     assert found.status is Status.BUILT
@@ -105,8 +105,8 @@ def everything_in(pdf: bytes) -> str:
 @pytest.mark.requirement("GPCM-SD-CS-008", "GPCM-SD-CS-023")
 def test_nothing_of_a_confidential_consultation_is_anywhere_in_its_message(tmp_path: Path) -> None:
     product, message_id = built(tmp_path, confidential())
-    message = product.outbox.messages[message_id]
-    envelope = product.outbox.envelopes[message_id].to_json().decode()
+    message = product.message(message_id)
+    envelope = product.outbox.envelope(message_id).to_json().decode()
     (report,) = documents(message)
     for words in FORBIDDEN:
         assert words not in message.decode(), words
@@ -122,7 +122,7 @@ def test_the_search_finds_every_one_of_these_words_where_nothing_is_confidential
     open_one = {**CONSULTATION, "confidential": False}
     open_one["sections"] = [{**section, "confidential": False} for section in open_one["sections"]]  # type: ignore[attr-defined]
     product, message_id = built(tmp_path, {**confidential(), "consultation": open_one})
-    message = product.outbox.messages[message_id]
+    message = product.message(message_id)
     report, *attachments = documents(message)
     everything = message.decode() + everything_in(report) + b"".join(attachments).decode("latin-1")
     keys = {"photo-key", "letter-key"}  # the sender's file names leave in no case
@@ -138,7 +138,7 @@ def test_a_supplied_notification_goes_alone_and_under_our_title(tmp_path: Path) 
         {"key": "report.pdf", "content_type": "application/pdf", "title": "Titleofreport", "primary": True},
     ]
     product, message_id = built(tmp_path, {**confidential(), "documents": supplied})
-    message = product.outbox.messages[message_id]
+    message = product.message(message_id)
     assert documents(message) == [(tmp_path / "report.pdf").read_bytes()]
     assert not any(words in message.decode() for words in ("Titleofreport", *FORBIDDEN))
 
@@ -162,7 +162,7 @@ def test_what_is_not_confidential_is_left_as_it_is() -> None:
 
 def test_the_payload_keeps_what_it_must_name(tmp_path: Path) -> None:
     product, message_id = built(tmp_path, confidential())
-    message = product.outbox.messages[message_id].decode()
+    message = product.message(message_id).decode()
     assert MAILBOXES[Version.V1_5].ods_code in message
     for words in ("Harbour Urgent Care Centre", "01632 960100", "555000000102", "ap Rhys", "MEAKIN"):
         assert words in message

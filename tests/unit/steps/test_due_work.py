@@ -10,8 +10,8 @@ from botocore.exceptions import EndpointConnectionError
 from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, EventType, Status
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.steps import due_work
+from tests.fakes.product import TIMEOUTS, WINDOW, Product
 from tests.identifiers import ids_of
-from tests.unit.steps.holding import PATIENCE, WINDOW, Product
 
 MINUTE = timedelta(minutes=1)
 
@@ -35,7 +35,7 @@ def failing_for(product: Product, unreadable: str) -> Callable[[str], MessageRec
 def test_one_row_that_cannot_be_healed_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch, place: int) -> None:
     product = Product()
     held = [product.asks(encounter=f"encounter-{number}").message_id for number in range(3)]
-    product.time.advance(WINDOW + MINUTE)
+    product.clock.advance(WINDOW + MINUTE)
     unreadable = held.pop(place)
     monkeypatch.setattr(product.ledger, "find", failing_for(product, unreadable))
     with pytest.raises(UnreadableRowError):
@@ -51,7 +51,7 @@ def test_what_is_to_be_told_is_told_although_a_row_cannot_be_healed(monkeypatch:
         product.asks(encounter="wrong", patient__birth_date="2999-01-01")
     monkeypatch.undo()
     monkeypatch.setattr(product.ledger, "find", failing_for(product, held.message_id))
-    product.time.advance(WINDOW + MINUTE)
+    product.clock.advance(WINDOW + MINUTE)
     with pytest.raises(UnreadableRowError):
         product.sweep.run()
     assert product.told() == ["A request was refused"]
@@ -60,13 +60,13 @@ def test_what_is_to_be_told_is_told_although_a_row_cannot_be_healed(monkeypatch:
 def test_with_too_little_time_every_message_has_its_turn() -> None:
     product = Product()
     held = {product.asks(encounter=f"encounter-{number}").message_id for number in range(8)}
-    product.time.advance(WINDOW + MINUTE)
+    product.clock.advance(WINDOW + MINUTE)
     first = set()
     for _ in range(64):
         once = iter([True])
         product.sweep.run(lambda left=once: next(left, False))  # type: ignore[misc]
         first |= set(product.intake.take())
-        product.time.advance(PATIENCE.requeue_after + MINUTE)  # it falls due again, as if no builder had built it
+        product.clock.advance(TIMEOUTS.requeue_after + MINUTE)  # it falls due again, as if no builder had built it
     assert first == held
 
 
@@ -74,16 +74,16 @@ def test_a_message_that_never_leaves_is_told_even_where_no_upload_was_tried() ->
     """Here: the version before it was claimed, and no builder ever finished it."""
     product = Product(hold_window_seconds=0)
     product.ledger.claim(
-        "lost", ids_of("Y90001OT001", product.row(product.asks().message_id).encounter), (), product.time()
+        "lost", ids_of("Y90001OT001", product.row(product.asks().message_id).encounter), (), product.clock()
     )
     blocked = product.asks()
     for offers in range(1, OFFERS_BEFORE_TOLD + 1):
         assert product.told() == []
-        product.later(PATIENCE.requeue_after + MINUTE)
+        product.later(TIMEOUTS.requeue_after + MINUTE)
         assert len(product.row(blocked.message_id).history.of(EventType.QUEUED_AGAIN)) == offers
     assert product.status(blocked) is Status.BUILT
     assert product.told() == ["A message cannot be sent"]
-    product.later(PATIENCE.requeue_after + MINUTE)
+    product.later(TIMEOUTS.requeue_after + MINUTE)
     assert len(product.told()) == 1
 
 
@@ -95,7 +95,7 @@ def test_thousands_of_one_kind_do_not_hold_up_the_few_of_another() -> None:
     product.queue.take()
     product.mailbox = replace(product.mailbox, hold_window_seconds=int(WINDOW.total_seconds()))
     held = product.asks(encounter="held")
-    product.time.advance(WINDOW + MINUTE)
+    product.clock.advance(WINDOW + MINUTE)
     time_left = iter([True] * 4)
     swept = product.sweep.run(lambda: next(time_left, False))
     assert product.intake.take() == [held.message_id]
@@ -113,13 +113,13 @@ def test_notifications_are_told_and_messages_are_healed_whatever_time_the_other_
             product.asks(encounter=f"wrong-{number}", patient__birth_date="2999-01-01")
     built = product.asks()
     product.queue.take()
-    product.time.advance(PATIENCE.requeue_after + MINUTE)
+    product.clock.advance(TIMEOUTS.requeue_after + MINUTE)
     with pytest.raises(EndpointConnectionError):
         product.sweep.run()
     assert product.queue.take() == [built.message_id], "although SNS is away"
     monkeypatch.undo()
     monkeypatch.setattr(due_work, "MOST_TOLD", 2)
-    product.time.advance(PATIENCE.requeue_after + MINUTE)
+    product.clock.advance(TIMEOUTS.requeue_after + MINUTE)
     assert [product.sweep.run().notifications_told, product.sweep.run().notifications_told] == [2, 1]
 
 

@@ -9,13 +9,12 @@ import pytest
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, Status
-from gpconnect_messaging.ledger.records import MessageRecord
-from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps import due_work
-from gpconnect_messaging.steps.due_work import Sweep, SweepResult
-from tests.in_memory import Intake, Queue
-from tests.model.mesh import Mood
-from tests.unit.steps.sending import LEASE, MAILBOX, MESSAGE_ID, PATIENCE, Sending
+from gpconnect_messaging.steps.due_work import SweepResult
+from tests.fakes.faults import fail
+from tests.fakes.mesh import Mood
+from tests.fakes.product import LEASE, TIMEOUTS
+from tests.unit.steps.sending import MESSAGE_ID, Sending
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -23,14 +22,6 @@ MINUTE = timedelta(minutes=1)
 
 class SweptMessage(Sending):
     """A message, and the sweep that looks after it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.queue, self.intake = Queue(), Intake()
-        self.sweep = Sweep(
-            ledger=self.ledger, send_queue=self.queue, intake_queue=self.intake,  # type: ignore[arg-type]
-            notifier=Notifier(self.topic, "topic", self.ledger), timeouts=PATIENCE, now=self.clock,  # type: ignore[arg-type]
-        )  # fmt: skip
 
     def after(self, wait: timedelta) -> dict[str, int]:
         """Let time pass and sweep; give the counts that are not 0."""
@@ -42,12 +33,7 @@ class SweptMessage(Sending):
         held = lifecycle.held(
             at=self.clock(), release_at=self.clock() + timedelta(hours=1), by_a_person=False, requirement="", why=""
         )
-        record = MessageRecord(
-            message_id="held-request", request_id="held-request", mailbox=MAILBOX, encounter="e2", version=0,
-            encounter_key="key", created_at=self.clock(), history=lifecycle.MessageHistory((held, *events)),
-        )  # fmt: skip
-        self.ledger.create(record)
-        return record.message_id
+        return self.has("held-request", held, *events, encounter="e2", version=0).message_id
 
 
 @pytest.fixture
@@ -56,7 +42,7 @@ def message() -> SweptMessage:
 
 
 def test_nothing_counts_where_nothing_is_due(message: SweptMessage) -> None:
-    assert message.after(PATIENCE.requeue_after - MINUTE) == {}
+    assert message.after(TIMEOUTS.requeue_after - MINUTE) == {}
     assert SweepResult() == SweepResult(
         released=0, queued_again=0, leases_ended=0, overdue=0, running_late=0, notifications_told=0, left=0
     )
@@ -64,7 +50,7 @@ def test_nothing_counts_where_nothing_is_due(message: SweptMessage) -> None:
 
 def test_a_message_that_no_sender_took_is_queued_again_and_again(message: SweptMessage) -> None:
     for times in (1, 2):
-        assert message.after(PATIENCE.requeue_after + SECOND) == {"queued_again": 1}
+        assert message.after(TIMEOUTS.requeue_after + SECOND) == {"queued_again": 1}
         assert message.queue.take() == [MESSAGE_ID]
         assert message.after(SECOND) == {}
         assert len(message.events(EventType.QUEUED_AGAIN)) == times
@@ -79,7 +65,7 @@ def test_a_sender_that_died_leaves_an_uncertain_upload_which_goes_again_after_it
     assert message.history.status is Status.UNCERTAIN
     (uncertain,) = message.events(EventType.UPLOAD_UNCERTAIN)
     assert (uncertain.details["attempt"], uncertain.source) == (1, "poller")
-    assert message.after(PATIENCE.resolve_after - SECOND) == {}
+    assert message.after(TIMEOUTS.resolve_after - SECOND) == {}
     assert message.after(2 * SECOND) == {"queued_again": 1}
     assert message.queue.take() == [MESSAGE_ID]
     assert message.send() is Status.SENT
@@ -118,7 +104,7 @@ def test_a_held_request_is_offered_to_the_builder_when_its_window_is_over(messag
 
 def test_a_release_that_no_builder_finished_is_offered_again(message: SweptMessage) -> None:
     held = message.hold(lifecycle.release_started(at=message.clock(), version=1))
-    assert message.after(PATIENCE.requeue_after + SECOND)["released"] == 1
+    assert message.after(TIMEOUTS.requeue_after + SECOND)["released"] == 1
     assert message.intake.take() == [held]
     assert message.queue.take() == [MESSAGE_ID], "and the message that was as old went to the sender"
 
@@ -135,7 +121,7 @@ def test_a_message_that_runs_late_is_notified_once_and_goes_on(message: SweptMes
     assert message.after(4 * MINUTE) == {}
     assert message.after(2 * MINUTE) == {"running_late": 1}
     assert len(message.topic.told) == 1
-    assert message.after(PATIENCE.requeue_after) == {"queued_again": 1}
+    assert message.after(TIMEOUTS.requeue_after) == {"queued_again": 1}
     assert len(message.topic.told) == 1
 
 
@@ -145,7 +131,7 @@ def test_a_message_that_runs_late_and_that_no_sender_took_is_queued_in_the_same_
         TableName="ledger", Key={"pk": {"S": f"MESSAGE#{MESSAGE_ID}"}, "sk": {"S": "EVENT#built"}}
     )
     message.record(replace(built, details={**built.details, "warn_at": (message.clock() + MINUTE).isoformat()}))
-    assert message.after(PATIENCE.requeue_after + SECOND) == {"running_late": 1, "queued_again": 1}
+    assert message.after(TIMEOUTS.requeue_after + SECOND) == {"running_late": 1, "queued_again": 1}
     assert message.queue.take() == [MESSAGE_ID]
 
 
@@ -155,7 +141,7 @@ def test_what_a_newer_release_has_plans_for_is_left_and_a_person_knows(message: 
             kind=EventType("paused by tomorrow's release"), identity="paused", at=message.clock(), source="", details={}
         )
     )
-    assert message.after(PATIENCE.requeue_after + MINUTE) == {"running_late": 1}
+    assert message.after(TIMEOUTS.requeue_after + MINUTE) == {"running_late": 1}
     assert message.queue.take() == []
     assert message.after(timedelta(days=1)) == {}
 
@@ -175,7 +161,7 @@ def test_a_message_that_another_sweep_finds_late_first_is_left_to_it(
         return record(message_id, event, **how)
 
     monkeypatch.setattr(message.ledger, "record", overtaken)
-    assert message.after(PATIENCE.requeue_after + MINUTE) == {}
+    assert message.after(TIMEOUTS.requeue_after + MINUTE) == {}
 
 
 @pytest.mark.parametrize("kinds", [4, 9, 60])
@@ -202,7 +188,7 @@ def test_what_another_sweep_did_meanwhile_is_not_done_twice(
         return record(message_id, event, **how)
 
     monkeypatch.setattr(message.ledger, "record", overtaken)
-    assert message.after(PATIENCE.requeue_after + SECOND) == {}
+    assert message.after(TIMEOUTS.requeue_after + SECOND) == {}
     assert message.queue.take() == []
 
 
@@ -216,7 +202,7 @@ def test_a_message_that_moved_on_since_it_was_seen_is_left(
         return record(message_id, event, **how)
 
     monkeypatch.setattr(message.ledger, "record", moved_on)
-    assert message.after(PATIENCE.requeue_after + SECOND) == {}
+    assert message.after(TIMEOUTS.requeue_after + SECOND) == {}
     assert message.queue.take() == []
 
 
@@ -226,11 +212,11 @@ def test_a_row_that_the_index_still_shows_is_looked_at_afresh(
     monkeypatch.setattr(message.ledger, "due_messages", lambda _now: {MESSAGE_ID: Status.BUILT, "gone": Status.BUILT})
     assert message.after(MINUTE) == {}
     message.send()
-    assert message.after(PATIENCE.requeue_after + SECOND) == {}
+    assert message.after(TIMEOUTS.requeue_after + SECOND) == {}
 
 
 def test_what_is_due_at_this_very_moment_is_due(message: SweptMessage) -> None:
-    due = lifecycle.due_at(message.history, PATIENCE)
+    due = lifecycle.due_at(message.history, TIMEOUTS)
     assert due is not None
     assert replace(message.sweep, now=lambda: due).run().queued_again == 1
 
@@ -257,7 +243,7 @@ def test_nothing_is_done_about_a_message_that_expects_nothing_whatever_says_that
 
 
 def test_without_time_everything_is_left_for_the_next_minute(message: SweptMessage) -> None:
-    message.clock.advance(PATIENCE.requeue_after + SECOND)
+    message.clock.advance(TIMEOUTS.requeue_after + SECOND)
     swept = message.sweep.run(lambda: False)
     assert (swept.left, swept.queued_again) == (1, 0)
     assert message.queue.take() == []
@@ -265,10 +251,10 @@ def test_without_time_everything_is_left_for_the_next_minute(message: SweptMessa
 
 def test_a_notification_that_a_crash_left_is_sent(message: SweptMessage) -> None:
     message.mesh.moods.append(Mood.REFUSES)
-    publish, message.topic.publish = message.topic.publish, None  # type: ignore[method-assign, assignment]
+    fault = fail(message.topic, "publish", TypeError("a crash"))
     with pytest.raises(TypeError):
         message.send()
-    message.topic.publish = publish  # type: ignore[method-assign]
+    fault.end()
     assert message.after(2 * MINUTE) == {"notifications_told": 1}
     assert message.after(2 * MINUTE) == {}
 

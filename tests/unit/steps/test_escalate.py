@@ -1,63 +1,34 @@
 """A notification that is not acknowledged is escalated to a second person, once."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError
 
-from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import (
     LedgerEvent,
     MessageHistory,
     NotificationType,
-    Timeouts,
     held,
     withdrawal,
 )
-from gpconnect_messaging.ledger.notifications import NotificationStore, UnknownNotificationError
+from gpconnect_messaging.ledger.notifications import UnknownNotificationError
 from gpconnect_messaging.ledger.records import MessageRecord, Received
-from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
-from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps import escalate
 from gpconnect_messaging.steps.due_work import Sweep
-from gpconnect_messaging.steps.escalate import Escalation
+from tests.fakes.faults import Fault, aws_error, fail
+from tests.fakes.product import MAILBOX, TIMEOUTS, Product
 from tests.identifiers import key_of
-from tests.in_memory import Clock, Table, Topic
 from tests.unit.ledger.events import BUILT, OVERDUE, accepted, at, refused, started
 
-MAILBOX = "Y90001OT001"
-PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
-
-@dataclass
-class Directory:
-    def settings(self, mailbox: str) -> MailboxSettings:
-        if mailbox != MAILBOX:
-            raise UnknownMailboxError("no such mailbox is configured")
-        return MailboxSettings(mailbox=MAILBOX, ods_code="Y90001", escalate_after_seconds=3600)
-
-
-@dataclass
-class Watch:
+class Watch(Product):
     """The notification path over memory."""
 
-    clock: Clock = field(default_factory=Clock)
-    topic: Topic = field(default_factory=Topic)
-    table: Any = field(default_factory=Table)
-
-    def __post_init__(self) -> None:
-        self.ledger = Ledger(self.table, "ledger", PATIENCE, self.clock)
-        self.book = NotificationStore(self.table, "ledger", self.clock)
-        self.trail = AuditTrail(self.table, "ledger", self.clock)
-        self.notifier = Notifier(self.topic, "topic", self.ledger)  # type: ignore[arg-type]
-        self.escalation = Escalation(
-            book=self.book, mailboxes=Directory(), notifier=self.notifier,  # type: ignore[arg-type]
-            wait=timedelta(hours=8), now=self.clock,
-        )  # fmt: skip
+    def __init__(self) -> None:
+        super().__init__(drop=None, escalate_after_seconds=3600)
 
     def fail(self, message_id: str = "4711", events: tuple[LedgerEvent, ...] = (BUILT, started(), refused())) -> str:
         """Have a message refused (or other events) and the notification delivered; return the notification id."""
@@ -224,7 +195,7 @@ def test_an_unknown_notification_cannot_be_acknowledged(watch: Watch) -> None:
 def test_an_untold_notification_is_listed_while_somebody_tries_to_tell_it(watch: Watch) -> None:
     unused: Any = None
     sweep = Sweep(
-        ledger=watch.ledger, send_queue=unused, intake_queue=unused, notifier=watch.notifier, timeouts=PATIENCE,
+        ledger=watch.ledger, send_queue=unused, intake_queue=unused, notifier=watch.notifier, timeouts=TIMEOUTS,
         now=watch.clock,
     )  # fmt: skip
     assert sweep.unsent() == []
@@ -250,45 +221,30 @@ def test_the_words_of_every_kind_fit_when_escalated_too() -> None:
         assert "Where to look:" in body
 
 
-class Refusing(Topic):
-    """SNS that does not take what it is asked about one message, or is away altogether."""
-
-    def __init__(self, error: Exception, about: str = "") -> None:
-        super().__init__()
-        self.error, self.about, self.asked = error, about, 0
-
-    def publish(self, *, Subject: str, Message: str, **how: Any) -> dict[str, Any]:  # noqa: N803 - boto3's
-        self.asked += 1
-        if self.about in Message:
-            raise self.error
-        return super().publish(Subject=Subject, Message=Message, **how)
-
-
-def escalated_by(topic: Refusing) -> tuple[Watch, int]:
-    """Let three notifications become due and escalate them; return how many the topic got."""
+def escalated(error: Exception, about: str = "") -> tuple[Watch, Fault, int]:
+    """Let three notifications become due, and SNS fail for those about one message; return how many it took."""
     watch = Watch()
     for message_id in ("4711", "4712", "4713"):
         watch.fail(message_id)
     watch.after(timedelta())  # they are put off until their mailbox's time is over
     watch.clock.advance(timedelta(hours=2))
-    watch.notifier._client = topic  # type: ignore[assignment]
-    with pytest.raises(type(topic.error)):
+    told = len(watch.topic.told)
+    fault = fail(watch.topic, "publish", error, when=lambda call: about in call["Message"])
+    with pytest.raises(type(error)):
         watch.escalation.run()
-    return watch, len(topic.told)
+    return watch, fault, len(watch.topic.told) - told
 
 
 @pytest.mark.parametrize("about", ["4711", "4712", "4713"])
 def test_a_notification_that_sns_does_not_take_does_not_hold_up_the_escalation_of_others(about: str) -> None:
-    error = ClientError({"Error": {"Code": "InvalidParameter", "Message": ""}}, "Publish")
-    watch, told = escalated_by(Refusing(error, f"MESSAGE#{about}"))
+    watch, fault, told = escalated(aws_error("Publish", "InvalidParameter"), f"MESSAGE#{about}")
     assert told == 2
-    watch.notifier._client = watch.topic  # type: ignore[assignment]
+    fault.end()
     assert watch.after(timedelta(minutes=2)) == 1, "it is escalated when SNS takes it, and the others are not again"
 
 
 def test_where_sns_cannot_be_reached_the_escalations_are_left_for_the_next_run() -> None:
-    topic = Refusing(EndpointConnectionError(endpoint_url="sns"))
-    watch, told = escalated_by(topic)
-    assert (told, topic.asked) == (0, 1)
-    watch.notifier._client = watch.topic  # type: ignore[assignment]
+    watch, fault, told = escalated(EndpointConnectionError(endpoint_url="sns"))
+    assert (told, fault.calls) == (0, 1)
+    fault.end()
     assert watch.after(timedelta(minutes=2)) == 3

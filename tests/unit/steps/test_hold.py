@@ -1,23 +1,25 @@
 """The hold window: only the newest request of an encounter is sent, in order, and nothing is lost."""
 
+import base64
 import json
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.mailboxes.settings import Release
 from gpconnect_messaging.operators import ActorError
 from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.message_pipeline import BuildResult, UnknownRequestError
 from gpconnect_messaging.steps.operator_actions import NotPossibleError
+from gpconnect_messaging.storage import NotThereError
 from tests.examples import request_data
+from tests.fakes.faults import fail
+from tests.fakes.product import PDF, SAMPLE, TIMEOUTS, WINDOW, Product
 from tests.identifiers import ids_of, key_of
-from tests.unit.steps.holding import PATIENCE, SAMPLE, WINDOW, Product
 
 MINUTE = timedelta(minutes=1)
 
@@ -39,8 +41,8 @@ def test_a_held_request_is_sent_when_its_window_is_over() -> None:
 def test_a_release_that_ended_half_way_goes_on_with_the_version_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     product = Product()
     held = product.asks()
-    product.time.advance(WINDOW)
-    product.outbox.fails = 1
+    product.clock.advance(WINDOW)
+    fail(product.outbox, "put", OSError("the outbox does not answer"), times=1)
     with pytest.raises(OSError, match="the outbox does not answer"):
         product.builder.release(held.message_id)
     assert product.status(held) is Status.RELEASING
@@ -72,7 +74,7 @@ def test_what_is_not_held_any_more_is_not_released_however_late_the_queue_brings
     superseded, withdrawn = product.asks(), product.asks(encounter="another")
     product.asks()
     product.withdraws(encounter="another")
-    product.time.advance(WINDOW + MINUTE)
+    product.clock.advance(WINDOW + MINUTE)
     for request, status in ((superseded, Status.SUPERSEDED), (withdrawn, Status.WITHDRAWN)):
         assert product.builder.release(request.message_id) == BuildResult(request.message_id, status)
     assert product.queue.take() == []
@@ -90,8 +92,8 @@ def test_after_sending_a_newer_request_becomes_the_next_version() -> None:
 @pytest.mark.requirement("GPCM-SD-CS-076")
 def test_an_older_request_that_comes_late_replaces_nothing() -> None:
     product = Product()
-    earlier = product.time()
-    product.time.advance(MINUTE)
+    earlier = product.clock()
+    product.clock.advance(MINUTE)
     newer = product.asks()
     late = product.asks(arrived=earlier)
     assert (product.status(newer), late.status) == (Status.HELD, Status.SUPERSEDED)
@@ -112,8 +114,8 @@ def test_the_consultations_own_time_decides_which_is_newest_whenever_they_come()
 
 def test_without_a_window_an_older_request_that_comes_late_is_not_sent_either() -> None:
     product = Product(hold_window_seconds=0)
-    earlier = product.time()
-    product.time.advance(MINUTE)
+    earlier = product.clock()
+    product.clock.advance(MINUTE)
     assert product.asks().status is Status.BUILT
     assert product.asks(arrived=earlier).status is Status.SUPERSEDED
 
@@ -122,7 +124,7 @@ def test_a_second_builder_that_finds_the_window_over_does_not_send_beside_the_he
     product = Product()
     held = product.asks()
     encounter = request_data(SAMPLE)["encounter"]
-    claim = product.ledger.claim(held.message_id, ids_of(product.mailbox.mailbox, encounter), ("1",), product.time())
+    claim = product.ledger.claim(held.message_id, ids_of(product.mailbox.mailbox, encounter), ("1",), product.clock())
     assert claim is None
     assert product.status(held) is Status.HELD
 
@@ -130,8 +132,10 @@ def test_a_second_builder_that_finds_the_window_over_does_not_send_beside_the_he
 def test_what_is_sent_is_what_was_checked_whatever_was_written_over_it_since() -> None:
     product = Product()
     product.asks()
-    product.drop.version = "2"
+    product.put("report.pdf", PDF + b"% another patient's")
     product.later(WINDOW + MINUTE)
+    (message,) = product.stored_messages.values()
+    assert base64.b64encode(PDF) in message
     assert len(product.mesh.sent) == 1
     data = json.loads(next(content for key, content in product.bucket.objects.items() if key.startswith("requests/")))
     assert data["encounter"] == request_data(SAMPLE)["encounter"]
@@ -189,7 +193,7 @@ def test_a_release_that_nobody_may_ask_for_changes_nothing() -> None:
     product = Product(release=Release.BY_A_PERSON)
     held = product.asks()
     assert product.builder.release(held.message_id).status is Status.HELD
-    product.time.advance(WINDOW + MINUTE)
+    product.clock.advance(WINDOW + MINUTE)
     assert product.builder.release(held.message_id).status is Status.HELD, "its person has not said so"
     early = Product()
     assert early.builder.release(early.asks().message_id).status is Status.HELD
@@ -214,11 +218,11 @@ def test_a_held_request_that_is_no_longer_in_order_is_refused_and_told() -> None
 def test_a_builder_that_never_comes_back_is_told_while_the_sweep_goes_on_trying() -> None:
     product = Product()
     held = product.asks()
-    product.time.advance(WINDOW + MINUTE)
+    product.clock.advance(WINDOW + MINUTE)
     for _ in range(3):
         product.sweep.run()
         assert product.intake.take() == [held.message_id]
-        product.time.advance(PATIENCE.requeue_after)
+        product.clock.advance(TIMEOUTS.requeue_after)
     assert product.told() == ["A held request is not being sent"]
     product.works()
     assert product.status(held) is Status.RELEASED
@@ -228,7 +232,7 @@ def minutes_until_told(product: Product) -> list[int]:
     """Run only the sweep, every minute for four hours; return after how many minutes it notified."""
     told: list[int] = []
     for minute in range(1, 241):
-        product.time.advance(MINUTE)
+        product.clock.advance(MINUTE)
         product.sweep.run()
         told += [minute] * (len(product.topic.told) - len(told))
     return told
@@ -237,7 +241,7 @@ def minutes_until_told(product: Product) -> list[int]:
 @pytest.mark.requirement("GPCM-SD-CS-075")
 @pytest.mark.parametrize(("settings", "told_after"), [({}, 170), ({"warn_before_seconds": 300}, 175)])
 def test_a_held_request_that_does_not_go_is_told_once_while_three_hours_can_still_be_kept(
-    settings: dict[str, int], told_after: int
+    settings: dict[str, Any], told_after: int
 ) -> None:
     product = Product(**settings)
     product.asks()
@@ -262,10 +266,10 @@ def test_whoever_was_asked_to_release_a_request_is_reminded_before_it_is_late() 
 def test_a_message_that_no_sender_takes_is_told_in_time_as_well() -> None:
     product = Product()
     held = product.asks()
-    product.time.advance(WINDOW + MINUTE)
+    product.clock.advance(WINDOW + MINUTE)
     product.sweep.run()
     product.builder.release(held.message_id)
-    product.time.advance(4 * MINUTE)
+    product.clock.advance(4 * MINUTE)
     product.sweep.run()
     assert product.told() == ["A message cannot be sent"]
     product.later(MINUTE)
@@ -274,9 +278,9 @@ def test_a_message_that_no_sender_takes_is_told_in_time_as_well() -> None:
 
 def test_what_comes_hours_late_is_not_told_of_before_it_fails() -> None:
     product = Product(hold_window_seconds=0)
-    late = (product.time() - timedelta(hours=5)).isoformat()
+    late = (product.clock() - timedelta(hours=5)).isoformat()
     product.asks(consultation__start=late, consultation__updated=late)
-    product.time.advance(5 * MINUTE)
+    product.clock.advance(5 * MINUTE)
     product.sweep.run()
     assert product.told() == []
 
@@ -294,7 +298,7 @@ def test_a_version_does_not_leave_before_the_one_before_it() -> None:
 def test_a_version_waits_for_one_that_was_claimed_and_is_being_built() -> None:
     product = Product(hold_window_seconds=0)
     encounter = request_data(SAMPLE)["encounter"]
-    product.ledger.claim("in-flight", ids_of(product.mailbox.mailbox, encounter), ("1",), product.time())
+    product.ledger.claim("in-flight", ids_of(product.mailbox.mailbox, encounter), ("1",), product.clock())
     second = product.asks()
     assert product.sender.send(second.message_id) is Status.BUILT
     assert product.row(second.message_id).version == 2
@@ -303,18 +307,18 @@ def test_a_version_waits_for_one_that_was_claimed_and_is_being_built() -> None:
 def stuck(product: Product) -> tuple[BuildResult, BuildResult]:
     """Two versions, the first of which is stored damaged and cannot be sent."""
     first, second = product.asks(), product.asks()
-    del product.outbox.envelopes[first.message_id]
+    product.outgoing.delete_object(Key=f"messages/{first.message_id}.json")
     return first, second
 
 
 def test_an_operator_lets_a_version_pass_the_one_that_never_leaves_which_is_then_never_sent() -> None:
     product = Product(hold_window_seconds=0)
     first, second = stuck(product)
-    with pytest.raises(KeyError):
+    with pytest.raises(NotThereError):
         product.sender.send(first.message_id)
     assert product.sender.send(second.message_id) is Status.BUILT
     product.queue.take()
-    product.time.advance(PATIENCE.requeue_after)
+    product.clock.advance(TIMEOUTS.requeue_after)
     assert (
         product.operator_actions.skip_earlier_versions(second.message_id, "operator-7", "damaged in store")
         is Status.BUILT
@@ -325,20 +329,20 @@ def test_an_operator_lets_a_version_pass_the_one_that_never_leaves_which_is_then
     assert [event.details["actor"] for event in product.row(first.message_id).history.of(EventType.SUPERSEDED)] == [
         "operator-7"
     ]
-    trail = AuditTrail(cast("Any", product.table), "ledger", now=product.time)
+    trail = product.trail
     deeds = {(event.actor, event.what) for message in (first, second) for event in trail.of_message(message.message_id)}
     assert {("operator-7", "superseded"), ("operator-7", "waits no longer")} <= deeds
 
 
 def test_it_passes_all_versions_before_it_even_one_that_was_never_stored() -> None:
     product = Product(hold_window_seconds=0)
-    product.outbox.fails = 1
+    fail(product.outbox, "put", OSError("the outbox does not answer"), times=1)
     lost = product.prepares()
     with pytest.raises(OSError, match="outbox"):
         product.builder.queued(*lost)
     second, third = stuck(product)
     product.operator_actions.skip_earlier_versions(third.message_id, "operator-7", "both are stuck")
-    product.later(PATIENCE.requeue_after)
+    product.later(TIMEOUTS.requeue_after)
     assert product.mesh.sent == [third.message_id]
     assert product.status(second) is Status.SUPERSEDED
     assert product.builder.queued(*lost).status is Status.SUPERSEDED, "whenever it is built, it is not sent"
@@ -350,7 +354,7 @@ def test_only_a_message_that_waits_passes_and_none_that_is_being_sent_is_passed(
     for message, actor, reason in ((first, "operator-7", "x"), (second, "Mrs Smith", "x"), (second, "operator-7", " ")):
         with pytest.raises((NotPossibleError, ActorError, ValueError)):
             product.operator_actions.skip_earlier_versions(message.message_id, actor, reason)
-    started = lifecycle.upload_started(at=product.time(), attempt=1, lease=timedelta(minutes=3))
+    started = lifecycle.upload_started(at=product.clock(), attempt=1, lease=timedelta(minutes=3))
     product.ledger.record(first.message_id, started)
     with pytest.raises(NotPossibleError):
         product.operator_actions.skip_earlier_versions(second.message_id, "operator-7", "it takes long")
@@ -360,13 +364,13 @@ def test_only_a_message_that_waits_passes_and_none_that_is_being_sent_is_passed(
 def test_a_version_that_was_given_up_and_had_reached_mesh_is_told() -> None:
     product = Product(hold_window_seconds=0)
     first, second = product.asks(), product.asks()
-    started = lifecycle.upload_started(at=product.time(), attempt=1, lease=timedelta(minutes=3))
+    started = lifecycle.upload_started(at=product.clock(), attempt=1, lease=timedelta(minutes=3))
     product.ledger.record(first.message_id, started)
-    lost = lifecycle.upload_uncertain(at=product.time(), attempt=1, why="", source="sender")
+    lost = lifecycle.upload_uncertain(at=product.clock(), attempt=1, why="", source="sender")
     product.ledger.record(first.message_id, lost)
     product.operator_actions.skip_earlier_versions(second.message_id, "operator-7", "MESH does not answer")
     assert product.withdraws().status is Status.TELL_PRACTICE, "it may have arrived"
-    late = lifecycle.upload_accepted(at=product.time(), attempt=1, mesh_message_id="MESH1")
+    late = lifecycle.upload_accepted(at=product.clock(), attempt=1, mesh_message_id="MESH1")
     change = product.ledger.record(first.message_id, late)
     assert change is not None
     assert change.record.status is Status.SENT
@@ -375,15 +379,15 @@ def test_a_version_that_was_given_up_and_had_reached_mesh_is_told() -> None:
 
 def test_a_request_from_the_dead_letters_is_as_old_as_when_it_first_came() -> None:
     product = Product()
-    arrived = product.time()
+    arrived = product.clock()
     older = product.prepares(consultation__updated=None)[0]
-    product.drop.fails = 1
+    fail(product.drop, "stat", OSError("the drop does not answer"), times=1)
     with pytest.raises(OSError, match="drop"):
         product.builder.queued(older, arrived)
-    product.time.advance(MINUTE)
+    product.clock.advance(MINUTE)
     newer = product.asks(consultation__updated=None)
-    product.time.advance(MINUTE)
-    assert product.builder.queued(older, product.time()).status is Status.SUPERSEDED
+    product.clock.advance(MINUTE)
+    assert product.builder.queued(older, product.clock()).status is Status.SUPERSEDED
     assert product.status(newer) is Status.HELD
 
 
@@ -391,10 +395,10 @@ def test_a_held_request_that_a_newer_release_has_plans_for_is_not_released() -> 
     product = Product()
     held = product.asks()
     paused = lifecycle.LedgerEvent(
-        kind=EventType("paused by tomorrow's release"), identity="paused", at=product.time(), source="builder",
+        kind=EventType("paused by tomorrow's release"), identity="paused", at=product.clock(), source="builder",
         details={},
     )  # fmt: skip
     product.ledger.record(held.message_id, paused)
-    product.time.advance(WINDOW + MINUTE)
+    product.clock.advance(WINDOW + MINUTE)
     assert product.builder.release(held.message_id) == BuildResult(held.message_id, Status.HELD)
     assert product.queue.take() == []

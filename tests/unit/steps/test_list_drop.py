@@ -13,14 +13,12 @@ from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.drop_passes import DropPass, DropPasses, Listing
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.reconciliation import DropFindings
-from gpconnect_messaging.notifications import Notifier
-from gpconnect_messaging.queues import IntakeQueue
 from gpconnect_messaging.steps.list_drop import ListDrop
 from gpconnect_messaging.storage import DropBucket, NotThereError, Receiver
-from tests.identifiers import IDENTIFIERS
-from tests.in_memory import Table
+from tests.fakes.dynamodb import Table
+from tests.fakes.product import Steps
 from tests.model.effects import Watched
-from tests.model.world import DropOnly, Dropped, World
+from tests.model.world import Dropped, World
 
 HOUR = timedelta(hours=1)
 RECEIVED = ("gpcm:received", "yes")
@@ -32,19 +30,7 @@ def world() -> World:
 
 
 def listing(world: World) -> ListDrop:
-    client: Any = DropOnly(world.bucket)
-    table: Any = world.table
-    queue: Any = world.queue
-    topic: Any = world.topic
-    return ListDrop(
-        drop=DropBucket(client, "drop"),
-        evidence=world.evidence,
-        identifiers=IDENTIFIERS,
-        passes=DropPasses(table, "ledger", world.clock),
-        intake_queue=IntakeQueue(queue, "intake"),
-        notifier=Notifier(topic, "topic", world.ledger),
-        now=world.clock,
-    )
+    return Steps(world.around).list_drop
 
 
 def build_all(world: World) -> None:
@@ -53,7 +39,7 @@ def build_all(world: World) -> None:
 
 
 def subjects(world: World) -> list[str]:
-    return [text.partition("\n")[0].removeprefix("GP Connect Messaging: ") for text in world.topic.told]
+    return world.topic.subjects
 
 
 def test_a_request_that_nothing_announced_is_taken_in_built_and_told(world: World) -> None:
@@ -72,8 +58,8 @@ def test_a_request_that_nothing_announced_is_taken_in_built_and_told(world: Worl
 def test_what_was_announced_and_built_is_tagged_and_not_found(world: World) -> None:
     world.drop("one")
     build_all(world)
-    dropped = [key for key in world.bucket.objects if key.startswith("one/")]
-    assert all(RECEIVED in world.bucket.tags[key, "1"].items() for key in dropped)
+    dropped = [key for key in world.dropped.objects if key.startswith("one/")]
+    assert all(RECEIVED in world.dropped.tags[key, "1"].items() for key in dropped)
     world.clock.advance(2 * HOUR)
     assert listing(world).run() == DropFindings()
     assert world.queue.intake == []
@@ -95,14 +81,14 @@ def test_a_request_whose_tags_a_policy_hides_is_taken_in_and_so_is_what_is_liste
 ) -> None:
     requests = {world.drop("one"), world.drop("two")}
     world.queue.intake.clear()
-    tags = world.bucket.get_object_tagging
+    tags = world.dropped.get_object_tagging
 
     def denied(**wanted: Any) -> Any:
         if wanted["Key"].startswith("one/"):
             raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetObjectTagging")
         return tags(**wanted)
 
-    monkeypatch.setattr(world.bucket, "get_object_tagging", denied)
+    monkeypatch.setattr(world.dropped, "get_object_tagging", denied)
     world.clock.advance(2 * HOUR)
     assert listing(world).run().requests_unannounced == 2
     monkeypatch.undo()
@@ -120,7 +106,7 @@ def test_what_was_dropped_within_the_hour_may_still_be_on_its_way(world: World) 
 
 
 def test_a_document_that_no_request_names_is_told_by_a_hash(world: World) -> None:
-    world.bucket.put_object(Key="SMITH-9658218865/report.pdf", Body=b"%PDF")
+    world.dropped.put_object(Key="SMITH-9658218865/report.pdf", Body=b"%PDF")
     world.clock.advance(2 * HOUR)
     found = listing(world).run()
     assert found.documents_without_request == 1
@@ -133,7 +119,7 @@ def test_a_document_that_no_request_names_is_told_by_a_hash(world: World) -> Non
 def test_a_document_beside_a_request_that_is_not_taken_in_yet_is_not_called_alone(world: World, key: str) -> None:
     """Whether S3 lists it before the request or after it, on the same page or on another."""
     world.drop("one", folder="one", announced=0)
-    world.bucket.put_object(Key=key, Body=b"%PDF")
+    world.dropped.put_object(Key=key, Body=b"%PDF")
     world.clock.advance(2 * HOUR)
     found = listing(world).run()
     assert (found.requests_unannounced, found.documents_without_request) == (1, 0)
@@ -142,7 +128,7 @@ def test_a_document_beside_a_request_that_is_not_taken_in_yet_is_not_called_alon
 
 def test_what_the_request_did_not_name_in_the_end_is_found_once_it_is_taken_in(world: World) -> None:
     world.drop("one", folder="one", announced=0)
-    world.bucket.put_object(Key="one/another.pdf", Body=b"%PDF")
+    world.dropped.put_object(Key="one/another.pdf", Body=b"%PDF")
     world.clock.advance(2 * HOUR)
     assert [listing(world).run().documents_without_request for _ in range(2)] == [0, 0]
     build_all(world)
@@ -199,7 +185,7 @@ def test_what_is_removed_while_the_drop_is_listed_is_nobodys_loss(
 
 def test_a_run_that_another_one_overtook_leaves_the_rest_to_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "ab":
-        world.bucket.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")
+        world.dropped.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")
     world.clock.advance(2 * HOUR)
     pages = 0
 
@@ -215,7 +201,7 @@ def test_a_run_that_another_one_overtook_leaves_the_rest_to_it(world: World, mon
 
 def test_one_run_goes_through_all_pages_while_there_is_time_and_ends_the_pass(world: World) -> None:
     for name in "abc":
-        world.bucket.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")
+        world.dropped.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")
     world.clock.advance(2 * HOUR)
     step = listing(world)
     assert step.run().documents_without_request == 3
@@ -225,7 +211,7 @@ def test_one_run_goes_through_all_pages_while_there_is_time_and_ends_the_pass(wo
     world.clock.advance(2 * HOUR)
     begun = passes.current(world.clock(), HOUR)
     assert begun.after == "", "the next pass begins at the beginning"
-    world.bucket.put_object(Key="a/another.pdf", Body=b"%PDF")
+    world.dropped.put_object(Key="a/another.pdf", Body=b"%PDF")
     world.clock.advance(2 * HOUR)
     assert step.run().documents_without_request == 1, "what was looked at is not looked at again"
 
@@ -240,8 +226,8 @@ def test_a_pass_looks_at_what_was_dropped_from_its_beginning_to_just_before_its_
     monkeypatch.setattr(DropPasses, "current", lambda *given: decided(*given) if given[3:] else current)
     moment = timedelta(microseconds=1)
     for name, at in (("a", since - moment), ("b", since), ("c", until - moment), ("d", until)):
-        world.bucket.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")
-        world.bucket.dated(f"{name}/report.pdf", at, in_parts=False)
+        world.dropped.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")
+        world.dropped.dated(f"{name}/report.pdf", at, in_parts=False)
     assert listing(world).run().documents_without_request == 2
 
 
@@ -250,14 +236,14 @@ def test_the_limits_are_what_the_documents_say(world: World) -> None:
 
 
 def test_each_object_is_looked_at_once(world: World) -> None:
-    world.bucket.put_object(Key="one/report.pdf", Body=b"%PDF")
+    world.dropped.put_object(Key="one/report.pdf", Body=b"%PDF")
     world.clock.advance(2 * HOUR)
     assert [listing(world).run().documents_without_request for _ in range(3)] == [1, 0, 0]
 
 
 def test_a_pass_goes_on_where_the_last_run_ended(world: World) -> None:
     for name in "abc":
-        world.bucket.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")
+        world.dropped.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")
     world.clock.advance(2 * HOUR)
     counts = [listing(world).run(lambda: False).documents_without_request for _ in range(3)]
     assert counts == [1, 1, 1], "a page in each run, and no object twice"
@@ -266,10 +252,10 @@ def test_a_pass_goes_on_where_the_last_run_ended(world: World) -> None:
 
 
 def test_a_removed_version_is_found_for_the_request_alone_that_it_was_received_for(world: World) -> None:
-    drop: Any = DropBucket(world.bucket, "drop")  # type: ignore[arg-type]
-    version = world.bucket.put_object(Key="one/report.pdf", Body=b"%PDF")["VersionId"]
+    drop: Any = DropBucket(world.dropped, "drop")  # type: ignore[arg-type]
+    version = world.dropped.put_object(Key="one/report.pdf", Body=b"%PDF")["VersionId"]
     drop.mark_received("one/report.pdf", version, Receiver("request-1"))
-    world.bucket.delete_object(Key="one/report.pdf")
+    world.dropped.delete_object(Key="one/report.pdf")
     assert drop.received_version("one/report.pdf", "request-1") == version
     assert drop.received_version("one/report.pdf", "request-2") is None
     with pytest.raises(NotThereError):
@@ -279,24 +265,24 @@ def test_a_removed_version_is_found_for_the_request_alone_that_it_was_received_f
 
 
 def test_a_document_that_the_sender_removed_before_it_was_received_stays_removed(world: World) -> None:
-    drop: Any = DropBucket(world.bucket, "drop")  # type: ignore[arg-type]
-    world.bucket.put_object(Key="one/report.pdf", Body=b"%PDF")
-    world.bucket.delete_object(Key="one/report.pdf")
+    drop: Any = DropBucket(world.dropped, "drop")  # type: ignore[arg-type]
+    world.dropped.put_object(Key="one/report.pdf", Body=b"%PDF")
+    world.dropped.delete_object(Key="one/report.pdf")
     with pytest.raises(Exception, match="no such object"):
         drop.stat("one/report.pdf")
 
 
 def test_the_tag_leaves_other_tags_of_the_object(world: World) -> None:
-    version = world.bucket.put_object(Key="one/report.pdf", Body=b"%PDF")["VersionId"]
-    world.bucket.tags["one/report.pdf", version] = {"GuardDutyMalwareScanStatus": "NO_THREATS_FOUND"}
-    DropBucket(world.bucket, "drop").mark_received("one/report.pdf", version)  # type: ignore[arg-type]
-    tags = world.bucket.tags["one/report.pdf", version]
+    version = world.dropped.put_object(Key="one/report.pdf", Body=b"%PDF")["VersionId"]
+    world.dropped.tags["one/report.pdf", version] = {"GuardDutyMalwareScanStatus": "NO_THREATS_FOUND"}
+    DropBucket(world.dropped, "drop").mark_received("one/report.pdf", version)  # type: ignore[arg-type]
+    tags = world.dropped.tags["one/report.pdf", version]
     assert {("GuardDutyMalwareScanStatus", "NO_THREATS_FOUND"), RECEIVED} <= tags.items()
     assert set(tags) == {"GuardDutyMalwareScanStatus", "gpcm:received", "gpcm:received-as"}
 
 
 def test_the_object_with_which_guardduty_tries_its_role_is_no_senders_document(world: World) -> None:
-    world.bucket.put_object(Key="malware-protection-resource-validation-object", Body=b"")
+    world.dropped.put_object(Key="malware-protection-resource-validation-object", Body=b"")
     world.clock.advance(2 * HOUR)
     assert listing(world).run() == DropFindings()
     assert world.topic.told == []
@@ -323,7 +309,7 @@ def test_a_request_that_its_sender_removed_is_found(world: World) -> None:
     request = world.drop("one", folder="one", announced=0)
     world.clock.advance(timedelta(minutes=20))
     for key in ("one/report.pdf", "one/request.json"):
-        world.bucket.delete_object(Key=key)
+        world.dropped.delete_object(Key=key)
     world.clock.advance(2 * HOUR)
     assert listing(world).run().requests_unannounced == 1
     build_all(world)
@@ -374,7 +360,7 @@ def test_the_versions_of_one_key_are_looked_at_over_several_pages_and_runs(world
 def test_what_was_replaced_is_looked_at_only_as_far_as_the_newest_versions_were(world: World) -> None:
     """One that is replaced between the two must be found by one of them."""
     request = world.drop("enc-A", folder="out", announced=0)
-    world.bucket.put_object(Key="b/report.pdf", Body=b"%PDF")
+    world.dropped.put_object(Key="b/report.pdf", Body=b"%PDF")
     world.clock.advance(2 * HOUR)
     assert listing(world).run(lambda: False).documents_without_request == 1, "the first page of the newest"
     assert listing(world).passes.last(Listing.REPLACED) == DropPass(
@@ -398,24 +384,24 @@ def test_a_copied_tag_hides_nothing(world: World, copied: bool) -> None:
     build_all(world)
     request = world.drop("two", folder="two", announced=0)
     for name in ("request.json", "report.pdf"):
-        tags = world.bucket.tags[f"one/{name}", "1"] if copied else dict([RECEIVED])
-        world.bucket.tags[f"two/{name}", "1"] = dict(tags)
+        tags = world.dropped.tags[f"one/{name}", "1"] if copied else dict([RECEIVED])
+        world.dropped.tags[f"two/{name}", "1"] = dict(tags)
     world.clock.advance(2 * HOUR)
     assert listing(world).run().requests_unannounced == 1
     build_all(world)
     assert request in {record.request_id for record in world.records()}
-    own = world.bucket.tags["two/request.json", "1"]
+    own = world.dropped.tags["two/request.json", "1"]
     assert own["gpcm:received-as"].startswith(request), "our tag takes the copied one's place"
     world.clock.advance(HOUR)
     assert listing(world).run() == DropFindings()
 
 
 def test_no_tags_are_written_where_s3_takes_no_more(world: World) -> None:
-    version = world.bucket.put_object(Key="one/report.pdf", Body=b"%PDF")["VersionId"]
+    version = world.dropped.put_object(Key="one/report.pdf", Body=b"%PDF")["VersionId"]
     full = {f"own-{number}": "x" for number in range(9)}
-    world.bucket.tags["one/report.pdf", version] = dict(full)
-    DropBucket(world.bucket, "drop").mark_received("one/report.pdf", version, Receiver("request-1"))  # type: ignore[arg-type]
-    assert world.bucket.tags["one/report.pdf", version] == full
+    world.dropped.tags["one/report.pdf", version] = dict(full)
+    DropBucket(world.dropped, "drop").mark_received("one/report.pdf", version, Receiver("request-1"))  # type: ignore[arg-type]
+    assert world.dropped.tags["one/report.pdf", version] == full
 
 
 # Uploads in parts: S3 dates them by their beginning
@@ -426,8 +412,8 @@ def test_a_request_whose_upload_took_long_is_found(world: World, hours: int) -> 
     world.clock.advance(48 * HOUR)
     listing(world).run()
     request = world.drop("one", announced=0)
-    for key in [key for key in world.bucket.objects if key.startswith("one/")]:
-        world.bucket.dated(key, world.clock.time - hours * HOUR)
+    for key in [key for key in world.dropped.objects if key.startswith("one/")]:
+        world.dropped.dated(key, world.clock.time - hours * HOUR)
     world.clock.advance(HOUR)
     assert listing(world).run().requests_unannounced == 1
     build_all(world)
@@ -437,8 +423,8 @@ def test_a_request_whose_upload_took_long_is_found(world: World, hours: int) -> 
 def test_a_document_whose_upload_took_long_is_told_once(world: World) -> None:
     world.clock.advance(48 * HOUR)
     listing(world).run()
-    world.bucket.put_object(Key="one/report.pdf", Body=b"%PDF")
-    world.bucket.dated("one/report.pdf", world.clock.time - 5 * HOUR)
+    world.dropped.put_object(Key="one/report.pdf", Body=b"%PDF")
+    world.dropped.dated("one/report.pdf", world.clock.time - 5 * HOUR)
     counts = []
     for _ in range(3):
         world.clock.advance(HOUR)
@@ -453,7 +439,7 @@ def test_the_age_of_the_listing_is_that_of_the_last_pass_that_came_to_its_end(wo
     passes = listing(world).passes
     world.clock.advance(3 * HOUR)
     for name in "ab":
-        world.bucket.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")
+        world.dropped.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")
     world.clock.advance(2 * HOUR)
     listing(world).run(lambda: False)
     assert age_in_hours(passes, world) == 6, "the pass that is under way does not count"
@@ -473,7 +459,7 @@ def age_in_hours(passes: DropPasses, world: World) -> int:
 
 def test_a_document_above_the_folder_of_a_waiting_request_is_not_beside_it(world: World) -> None:
     world.drop("one", folder="one/visit")
-    world.bucket.put_object(Key="one/notes.pdf", Body=b"%PDF-1.7")
+    world.dropped.put_object(Key="one/notes.pdf", Body=b"%PDF-1.7")
     world.queue.intake.clear()
     world.clock.advance(2 * HOUR)
     found = listing(world).run()
@@ -493,6 +479,6 @@ def test_a_listing_that_came_to_its_end_keeps_no_key_of_a_sender(world: World) -
 def test_a_request_that_was_built_and_lost_its_tag_is_no_document_without_a_request(world: World) -> None:
     world.drop("one")
     build_all(world)
-    world.bucket.tags = {key: tags for key, tags in world.bucket.tags.items() if not is_request(key[0])}
+    world.dropped.tags = {key: tags for key, tags in world.dropped.tags.items() if not is_request(key[0])}
     world.clock.advance(2 * HOUR)
     assert listing(world).run() == DropFindings()

@@ -13,12 +13,12 @@ from gpconnect_messaging.pds.errors import Unavailable
 from gpconnect_messaging.steps.lookup import Lookup, LookupNotConfiguredError
 from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.operator_actions import NotPossibleError
-from tests.local_pds import World
-from tests.unit.steps.holding import WINDOW, Product
+from tests.fakes.pds import World
+from tests.fakes.product import WINDOW, Product
 
 WRIGHT = "9658218865"
 MILLBROOK = {"source": "PDS", "ods_code": "A20047", "name": "Millbrook Surgery"}
-NOTHING = {"hold_window_seconds": 0}
+NOTHING: dict[str, Any] = {"hold_window_seconds": 0}
 
 
 class Asking(Product):
@@ -26,8 +26,8 @@ class Asking(Product):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**({"pds_lookup": True} | settings))
-        self.pds = World(clock=self.time)
-        lookup = Lookup(evidence=self.evidence, directory=lambda: self.pds.client, now=self.time)
+        self.pds = World(clock=self.clock)
+        lookup = Lookup(evidence=self.evidence, directory=lambda: self.pds.client, now=self.clock)
         self.builder = replace(self.builder, lookup=lookup)
 
     def asks_for(self, nhs_number: str, family: str, birth_date: str, **changes: Any) -> BuildResult:
@@ -47,10 +47,6 @@ class Asking(Product):
 
     def registration(self, message: BuildResult) -> dict[str, Any]:
         return dict(self.row(message.message_id).history.registration)
-
-    def reasons(self, request: BuildResult) -> str:
-        (refused,) = self.row(request.message_id).history.of(EventType.REQUEST_REFUSED)
-        return "\n".join(refused.details["reasons"])
 
     def everything_kept_in_view(self) -> str:
         """All that ledger and notifications hold, but for the sender's own words."""
@@ -158,7 +154,7 @@ def test_whom_pds_leaves_without_a_practice_is_stopped_and_told(
     product = Asking()
     request = product.asks_for(nhs_number, family, birth_date)
     assert request.status is Status.INVALID
-    assert word in product.reasons(request)
+    assert word in "\n".join(product.reasons(request))
     assert product.told() == ["A request was refused"]
     assert word in product.topic.told[0]
 
@@ -262,7 +258,7 @@ def test_a_second_difference_is_told_too_since_it_waits_for_a_second_decision() 
 def test_of_two_builders_the_one_that_hears_otherwise_of_pds_does_not_undo_what_the_other_did() -> None:
     product = Asking(ods_code="Y90001", further_ods_codes=("Y90003",))
     request = product.asks()
-    product.time.advance(WINDOW)
+    product.clock.advance(WINDOW)
     product.sweep.run()
     compare_and_decide = product.builder.lookup
 

@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.waiting import NotReadyError, require_ready
-from tests.examples import REQUESTS, request_data
-from tests.unit.steps.holding import SAMPLE
-from tests.unit.steps.test_copies import Copied
+from tests.examples import request_data
+from tests.fakes.product import PDF, SAMPLE, Product
 
-PDF = (REQUESTS / SAMPLE / "report.pdf").read_bytes()
 SECOND, WAIT = timedelta(seconds=1), timedelta(minutes=10)
 
 
@@ -24,11 +22,11 @@ def report_of(encounter: str) -> bytes:
     return PDF + f"\n%{encounter}\n".encode()
 
 
-class OneFolder(Copied):
+class OneFolder(Product):
     """A sender that uses one folder for every request, and a builder that comes when it comes."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(drop=None, hold_window_seconds=0)
         self.builder = replace(self.builder, document_wait=WAIT)
         self.dropped_at: dict[str, tuple[str, datetime]] = {}
 
@@ -38,7 +36,7 @@ class OneFolder(Copied):
     def request(self, encounter: str, label: str = "", **changes: object) -> None:
         body = json.dumps(request_data(SAMPLE, encounter=encounter, **changes)).encode()
         version = self.dropped.put_object(Key="in/request.json", Body=body)["VersionId"]
-        self.dropped_at[label or encounter] = version, self.time()
+        self.dropped_at[label or encounter] = version, self.clock()
 
     def build(self, label: str) -> BuildResult:
         version, at = self.dropped_at[label]
@@ -48,16 +46,16 @@ class OneFolder(Copied):
         self.file(encounter)
         self.request(encounter)
         self.build(encounter)
-        self.time.advance(ago)
+        self.clock.advance(ago)
 
     def build_after_the_wait(self, label: str) -> BuildResult:
         with pytest.raises(NotReadyError):
             self.build(label)
-        self.time.advance(WAIT)
+        self.clock.advance(WAIT)
         return self.build(label)
 
     def carries(self, built: BuildResult, encounter: str) -> bool:
-        return base64.b64encode(report_of(encounter)) in self.outbox.messages[built.message_id]
+        return base64.b64encode(report_of(encounter)) in self.message(built.message_id)
 
     def why(self, refused: BuildResult) -> str:
         assert refused.status is Status.INVALID
@@ -72,7 +70,7 @@ def folder() -> OneFolder:
 def test_the_next_patients_report_that_came_before_the_builder_is_not_sent_with_this_request(folder: OneFolder) -> None:
     folder.file("A")
     folder.request("A")
-    folder.time.advance(5 * SECOND)
+    folder.clock.advance(5 * SECOND)
     folder.file("B")
     first = folder.build("A")
     folder.request("B")
@@ -91,7 +89,7 @@ def test_the_own_report_that_comes_after_the_request_takes_the_last_patients_pla
     folder.request("B")
     with pytest.raises(NotReadyError):
         folder.build("B")
-    folder.time.advance(30 * SECOND)
+    folder.clock.advance(30 * SECOND)
     folder.file("B")
     assert folder.carries(folder.build("B"), "B")
 
@@ -108,7 +106,7 @@ def test_a_correction_waits_for_its_document_and_keeps_the_old_one_only_where_no
         with pytest.raises(NotReadyError):
             folder.build("correction")
     if document != "no document":
-        folder.time.advance(20 * SECOND)
+        folder.clock.advance(20 * SECOND)
         folder.dropped.put_object(Key="in/report.pdf", Body=report_of("corrected"))
     corrected = folder.build_after_the_wait("correction")
     if document == "no document" and not change:
@@ -121,9 +119,9 @@ def test_a_correction_waits_for_its_document_and_keeps_the_old_one_only_where_no
 def test_a_document_is_not_the_corrections_where_a_later_request_was_dropped(folder: OneFolder) -> None:
     folder.has_sent("A", ago=timedelta(hours=1))
     folder.request("A", "correction", practitioner__name__family="Another")
-    folder.time.advance(20 * SECOND)
+    folder.clock.advance(20 * SECOND)
     folder.file("B")
-    folder.time.advance(SECOND)
+    folder.clock.advance(SECOND)
     folder.request("B")
     assert "it is not certain which content it means" in folder.why(folder.build_after_the_wait("correction"))
 
@@ -132,7 +130,7 @@ def test_what_was_refused_may_come_again_as_another_encounter_with_the_same_docu
     folder.file("A")
     folder.request("wrong", organisation__ods_code="Z99")
     assert folder.build("wrong").status is Status.INVALID
-    folder.time.advance(timedelta(minutes=3))
+    folder.clock.advance(timedelta(minutes=3))
     folder.request("right")
     assert folder.carries(folder.build_after_the_wait("right"), "A")
 
@@ -155,13 +153,13 @@ def test_a_report_of_the_same_second_that_another_request_received_leaves_no_cho
 ) -> None:
     """The version before is this request's if the other's came after it, and is not if it came before."""
     folder.file("A")
-    folder.time.advance(SECOND)
+    folder.clock.advance(SECOND)
     folder.request("A")
     folder.file("B")
-    folder.time.advance(SECOND)
+    folder.clock.advance(SECOND)
     folder.request("B")
     assert folder.carries(folder.build("B"), "B")
-    folder.time.advance(SECOND)
+    folder.clock.advance(SECOND)
     folder.file("C")
     assert "it is not certain which content it means" in folder.why(folder.build_after_the_wait("A"))
 
@@ -214,21 +212,21 @@ def test_no_message_ever_carries_another_encounters_report(
         )
         seen.append(encounter)
         for what, gap in zip(order, (before or int(corrected), between), strict=True):
-            folder.time.advance(gap * SECOND)
+            folder.clock.advance(gap * SECOND)
             put(what, encounter, label)
             may_build()
-    folder.time.advance(WAIT)
+    folder.clock.advance(WAIT)
     for label in labels:
         build(label)
         assert label in built, "it waits for ever"
-        if built[label].message_id in folder.outbox.messages:
+        if built[label].message_id in folder.stored_messages:
             assert folder.carries(built[label], label[1])
 
 
 def test_of_the_files_before_the_second_of_the_request_only_the_last_can_be_meant(folder: OneFolder) -> None:
     for encounter in ("another", "A"):
         folder.file(encounter)
-        folder.time.advance(30 * SECOND)
+        folder.clock.advance(30 * SECOND)
     folder.request("A")
     folder.file("A")
     assert folder.carries(folder.build("A"), "A")

@@ -11,8 +11,9 @@ from gpcm.wording import in_words
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.mesh.models import MessageHeaders
 from tests.examples import REQUESTS, request_data
+from tests.fakes.product import MAILBOX, WORKFLOW
 from tests.model.effects import Watched
-from tests.model.world import MAILBOX, PRACTICE, WORKFLOW, World
+from tests.model.world import PRACTICE, World
 
 NUMBER, NAME = "9658218873", "MEAKINPLANTED"
 SAMPLES = ("consultation-report-2.0", "send-document-2.0-outpatient-letter", "withdrawal", "rendered-report")
@@ -54,7 +55,7 @@ CASES = [
 
 def shown(world: World) -> str:
     """Everything that leaves for people, queues and keys."""
-    keys = [key for key in world.bucket.objects if not key.startswith("sender/")]
+    keys = [*world.outgoing.objects, *world.bucket.objects]
     return json.dumps(
         [world.topic.told, world.topic.attributes, keys, world.table.item_keys(), world.queue.waiting], default=str
     )
@@ -72,7 +73,7 @@ def test_what_a_sender_writes_is_repeated_to_nobody(sample: str, caplog: pytest.
             continue
         world = World(Watched())
         for name, content in files.items():
-            world.bucket.put_object(Key=f"sender/{name}", Body=content)
+            world.dropped.put_object(Key=f"sender/{name}", Body=content)
         body = json.dumps(planted(sample, path, text, as_name=as_name)).encode()  # type: ignore[arg-type]
         world.drop_raw("sender/request.json", body)
         world.deliver_intake(world.process("builder"))

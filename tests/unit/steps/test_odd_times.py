@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
-from tests.unit.steps.holding import WINDOW, Product
+from tests.fakes.product import WINDOW, Product
 
 TOO_EARLY = "lies before 1990: leave it out where it is not known"
 EMPTY = ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "0976-05-04T03:02:01Z", "1899-12-30T00:00:00Z",
@@ -68,7 +68,7 @@ def test_an_encounter_that_such_a_time_was_written_to_is_read_again(written: str
 def test_a_request_that_is_said_to_have_come_at_an_impossible_time_came_now(came: str) -> None:
     product = Product(hold_window_seconds=0)
     (built,) = product.row(product.asks(arrived=datetime.fromisoformat(came)).message_id).history.of(EventType.BUILT)
-    assert product.time() - datetime.fromisoformat(built.details["arrived"]) < timedelta(seconds=1)
+    assert product.clock() - datetime.fromisoformat(built.details["arrived"]) < timedelta(seconds=1)
 
 
 def test_a_request_that_was_kept_with_an_impossible_time_comes_now() -> None:

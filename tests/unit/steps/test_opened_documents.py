@@ -52,15 +52,18 @@ def asked(content_type: str) -> dict[str, Any]:
 
 def built(product: Dropping, content_type: str, content: bytes) -> Any:
     product.put("in/one/a", content)
-    product.put(KEY, json.dumps(asked(content_type)).encode())
-    return product.builder.dropped("drop", KEY, "1", product.time(), "")
+    version = product.put(KEY, json.dumps(asked(content_type)).encode())
+    return product.builder.dropped("drop", KEY, version, product.clock(), "")
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_builder_gpcm_and_the_library_give_one_verdict(name: str, tmp_path: Path) -> None:
     content_type, content, accepted = FILES[name]
-    product = Dropping(tmp_path)
+    product = Dropping()
     found = built(product, content_type, content)
+    (tmp_path / KEY).parent.mkdir(parents=True)
+    for key in ("in/one/a", KEY):
+        (tmp_path / key).write_bytes(product.dropped.objects[key])
     reasons = [] if found.status is Status.BUILT else product.reasons(found)
     assert (not reasons) is accepted
 
@@ -84,24 +87,24 @@ def test_the_builder_gpcm_and_the_library_give_one_verdict(name: str, tmp_path: 
     assert beforehand == rule or (name == "archive" and beforehand)
 
 
-def test_a_text_arrives_in_utf_8_and_says_so(tmp_path: Path) -> None:
-    product = Dropping(tmp_path)
+def test_a_text_arrives_in_utf_8_and_says_so() -> None:
+    product = Dropping()
     message = etree.fromstring(
-        product.outbox.messages[built(product, "text/plain", "Dose 5 µg at 38 °C, £5\r\n".encode("cp1252")).message_id]
+        product.message(built(product, "text/plain", "Dose 5 µg at 38 °C, £5\r\n".encode("cp1252")).message_id)
     )
     assert values(message, "//f:Binary/f:contentType/@value") == ["text/plain; charset=utf-8"]
     (content,) = values(message, "//f:Binary/f:content/@value")
     assert base64.b64decode(content).decode() == "Dose 5 µg at 38 °C, £5\r\n"
 
 
-def test_a_document_travels_under_the_printed_name_of_its_type(tmp_path: Path) -> None:
-    product = Dropping(tmp_path)
-    message = etree.fromstring(product.outbox.messages[built(product, "image/jpeg", picture("JPEG")).message_id])
+def test_a_document_travels_under_the_printed_name_of_its_type() -> None:
+    product = Dropping()
+    message = etree.fromstring(product.message(built(product, "image/jpeg", picture("JPEG")).message_id))
     assert values(message, "//f:Binary/f:contentType/@value") == ["image/jpg"]
 
 
-def test_active_content_that_the_environment_allows_is_recorded(tmp_path: Path) -> None:
-    product = Dropping(tmp_path)
+def test_active_content_that_the_environment_allows_is_recorded() -> None:
+    product = Dropping()
     object.__setattr__(product.builder, "gate", DocumentGate(allow_active=True))
     found = built(product, "application/pdf", SCRIPTED)
     assert found.status is Status.BUILT
@@ -110,10 +113,10 @@ def test_active_content_that_the_environment_allows_is_recorded(tmp_path: Path) 
 
 
 def test_where_documents_cannot_be_opened_the_queue_keeps_the_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("gpconnect_messaging.documents.gate.opener._WORKER", "gpconnect_messaging.not_there")
-    product = Dropping(tmp_path)
+    product = Dropping()
     object.__setattr__(product.builder, "gate", DocumentGate(opener=Opener()))
     with pytest.raises(GateUnavailableError):
         built(product, "application/pdf", a_pdf())

@@ -10,9 +10,9 @@ from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.precedence import RequestTimes
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
+from tests.fakes.product import Product
 from tests.model.effects import Watched
 from tests.model.world import DOCUMENT_WAIT, Dropped, World
-from tests.unit.steps.holding import Product
 
 HOUR, SECONDS = timedelta(hours=1), timedelta(seconds=30)
 
@@ -38,7 +38,7 @@ def row(world: World, request_id: str) -> MessageRecord:
 
 
 def subjects(world: World) -> list[str]:
-    return [text.partition("\n")[0].removeprefix("GP Connect Messaging: ") for text in world.topic.told]
+    return world.topic.subjects
 
 
 @pytest.mark.requirement("GPCM-SD-CS-076")
@@ -162,7 +162,7 @@ def test_a_request_is_received_before_it_is_read(world: World, monkeypatch: pyte
     def forbidden(*_: object, **__: object) -> None:
         raise PermissionError("AccessDenied")
 
-    monkeypatch.setattr(world.bucket, "get_object", forbidden)
+    monkeypatch.setattr(world.dropped, "get_object", forbidden)
     build(world)
     monkeypatch.undo()
     assert world.records() == []

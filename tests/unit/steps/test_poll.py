@@ -33,11 +33,11 @@ from gpconnect_messaging.steps.operator_actions import NotPossibleError, Operato
 from gpconnect_messaging.steps.poll import Poller, PollResult
 from gpconnect_messaging.steps.send import PostponedError
 from gpconnect_messaging.storage import KeptMessage
-from tests.identifiers import IDENTIFIERS
-from tests.in_memory import Bucket
+from tests.fakes.mesh import Client, Mood
+from tests.fakes.product import MAILBOX, WORKFLOW
+from tests.fakes.s3 import Bucket
 from tests.model.effects import Watched
-from tests.model.mesh import Client, Mood
-from tests.model.world import MAILBOX, PRACTICE, STRANGER, WORKFLOW, World
+from tests.model.world import PRACTICE, STRANGER, World
 
 MINUTE = timedelta(minutes=1)
 
@@ -89,7 +89,7 @@ def history_of(world: World, message_id: str) -> MessageHistory:
 
 
 def subjects(world: World) -> list[str]:
-    return [text.partition("\n")[0].removeprefix("GP Connect Messaging: ") for text in world.topic.told]
+    return world.topic.subjects
 
 
 @pytest.mark.parametrize("mood", [None, Mood.BUSY, Mood.UNREACHABLE, Mood.REFUSES])
@@ -318,11 +318,7 @@ def polls_killed_by(world: World, poison: str, monkeypatch: pytest.MonkeyPatch) 
     while True:
         dead.clear()
         world.clock.advance(6 * MINUTE)
-        parts = world._parts(world.process("poller"))
-        poller = Poller(
-            evidence=parts["evidence"], ledger=parts["ledger"], mesh=parts["mesh"], notifier=parts["notifier"],
-            identifiers=IDENTIFIERS, at_once=AT_ONCE, now=world.clock,
-        )  # fmt: skip
+        poller = replace(world.poller(world.process("poller")), at_once=AT_ONCE)
         with suppress(KilledError):
             poller.poll(MAILBOX)
         yield
@@ -378,12 +374,7 @@ def test_an_answer_is_recorded_once_however_often_mesh_shows_it(world: World) ->
 
 
 def a_poller(world: World, **settings: Any) -> Poller:
-    parts = world._parts(world.process("poller"))
-    given: dict[str, Any] = {"at_once": 1, "now": world.clock} | settings
-    return Poller(
-        evidence=parts["evidence"], ledger=parts["ledger"], mesh=parts["mesh"], notifier=parts["notifier"],
-        identifiers=IDENTIFIERS, **given,
-    )  # fmt: skip
+    return replace(world.poller(world.process("poller")), **settings)
 
 
 def test_a_poll_counts_what_it_found(world: World) -> None:

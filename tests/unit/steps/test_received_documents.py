@@ -46,13 +46,13 @@ def test_a_report_that_was_sent_and_removed_does_not_go_out_again(world: World, 
     build_all(world)
     world.clock.advance(timedelta(hours=2))
     for name in ("report.pdf", "request.json"):
-        world.bucket.delete_object(Key=f"out/{name}")
+        world.dropped.delete_object(Key=f"out/{name}")
     request_alone(world, encounter)
     build_all(world)
     refused = [record for record in world.records() if record.status is Status.INVALID]
     assert [record.encounter for record in refused] == [encounter]
     assert "names no file in the drop bucket" in str(refused[0].history.events)
-    assert len([key for key in world.bucket.objects if key.startswith("messages/") and key.endswith(".xml")]) == 1
+    assert len([key for key in world.outgoing.objects if key.startswith("messages/") and key.endswith(".xml")]) == 1
 
 
 def test_a_request_that_broke_off_finds_the_report_that_expired_meanwhile(world: World) -> None:
@@ -63,10 +63,10 @@ def test_a_request_that_broke_off_finds_the_report_that_expired_meanwhile(world:
     world.deliver_intake(struck)
     assert struck.dead
     assert isinstance(event, Dropped)
-    assert ("out/report.pdf", "1") in world.bucket.tags, "it was received"
+    assert ("out/report.pdf", "1") in world.dropped.tags, "it was received"
     assert world.records() == []
     world.clock.advance(timedelta(days=3))
-    world.bucket.delete_object(Key="out/report.pdf")
+    world.dropped.delete_object(Key="out/report.pdf")
     build_all(world)
     assert statuses(world) == {"enc-A": Status.BUILT}
 
@@ -75,7 +75,7 @@ def test_a_refused_request_that_is_taken_in_again_and_again_finds_the_report_tha
     world.drop("enc-A", folder="out", valid=False)
     build_all(world)
     world.clock.advance(timedelta(days=3))
-    world.bucket.delete_object(Key="out/report.pdf")
+    world.dropped.delete_object(Key="out/report.pdf")
     for times in (1, 2):
         newest = max(world.records(), key=lambda record: record.created_at)
         world.send_again(world.process("resend"), newest.message_id, ResendMode.REBUILT)
@@ -87,12 +87,12 @@ def test_a_refused_request_that_is_taken_in_again_and_again_finds_the_report_tha
 
 
 def test_a_request_that_is_taken_in_again_means_the_document_that_was_put_right(world: World) -> None:
-    world.bucket.put_object(Key="out/report.pdf", Body=b"no PDF")
+    world.dropped.put_object(Key="out/report.pdf", Body=b"no PDF")
     world.drop("enc-A", folder="out", document_late=True)
     build_all(world)
     assert statuses(world) == {"enc-A": Status.INVALID}
     world.clock.advance(timedelta(hours=1))
-    world.bucket.put_object(Key="out/report.pdf", Body=(REQUESTS / SAMPLE / "report.pdf").read_bytes())
+    world.dropped.put_object(Key="out/report.pdf", Body=(REQUESTS / SAMPLE / "report.pdf").read_bytes())
     [refused] = world.records()
     world.send_again(world.process("resend"), refused.message_id, ResendMode.REBUILT)
     build_all(world)

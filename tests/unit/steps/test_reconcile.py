@@ -7,15 +7,13 @@ import json
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.balances import Balances, Reckoning
+from gpconnect_messaging.ledger.balances import Reckoning
 from gpconnect_messaging.ledger.lifecycle import (
     EventType,
     Status,
-    Timeouts,
     request_refused,
 )
 from gpconnect_messaging.ledger.reconciliation import UNKNOWN_MAILBOX, Balance, MailboxBalance, Row, asked_of_mesh
@@ -23,12 +21,11 @@ from gpconnect_messaging.ledger.records import Received
 from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.errors import Authentication, Refused, RetryLater
 from gpconnect_messaging.steps import reconcile
-from gpconnect_messaging.steps.reconcile import Reconciliation
+from tests.fakes.product import WINDOW, Product
 from tests.model.effects import Watched
 from tests.model.world import World
 from tests.unit.ledger.events import BUILT, OVERDUE
-from tests.unit.steps.holding import WINDOW, Product
-from tests.unit.steps.night import AT_ONCE, DAY, DELIVERED, EVENING, MAILBOX, NIGHT, OTHER, SENT, MeshInMind, Night
+from tests.unit.steps.night import DAY, DELIVERED, EVENING, MAILBOX, NIGHT, OTHER, SENT, Night
 
 
 @pytest.fixture
@@ -169,13 +166,7 @@ def test_whatever_becomes_of_a_request_leaves_a_row_by_which_it_is_accounted_for
     product.withdraws()
     product.withdraws(encounter="mistyped")
     product.asks(encounter="waiting")
-    timeouts = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
-    table: Any = product.table
-    step = Reconciliation(
-        evidence=product.evidence, balances=Balances(table, "ledger", product.time),
-        mesh=MeshInMind(known={"MESH1"}), notifier=product.operator_actions.notifier,  # type: ignore[arg-type]
-        timeouts=timeouts, now=product.time, pace=AT_ONCE,
-    )  # fmt: skip
+    step = product.reconciliation
     made = [step.run(DAY), step.run(DAY + timedelta(days=1))]
     days = [result for result in made if isinstance(result, Balance)]
     assert [balance.total("received") for balance in days] == [2, 7]
@@ -219,7 +210,7 @@ def test_an_overdue_message_is_settled_since_a_person_was_told(night: Night) -> 
 
 def test_a_message_that_mesh_does_not_know_is_missed(night: Night) -> None:
     known, unknown = night.build("a", *SENT), night.build("b", *SENT)
-    night.mesh.known.remove("MESH-b")
+    del night.mesh.uploads["MESH-b"]
     made = night.reckon()
     assert of(made).unknown_to_mesh == [unknown]
     assert made.asked_of_mesh == 2
@@ -239,7 +230,7 @@ FAILURES = [
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
 def test_a_day_on_which_mesh_answers_nothing_does_not_balance(night: Night, failure: Exception) -> None:
     sent = [night.build(name, *SENT) for name in "abcdefg"]
-    night.mesh.failure = failure
+    night.mesh.failures["tracking"] = failure
     night.clock.advance(SOON)
     made = night.reckon_now(DAY)
     counts = of(made)
@@ -281,7 +272,7 @@ def test_a_mailbox_of_whose_messages_mesh_answers_none_does_not_balance_beside_o
 def test_that_mesh_answers_nothing_is_one_imbalance_whichever_messages_it_is_asked_about(night: Night) -> None:
     for name in "abcdefgh":
         night.build(name, *SENT)
-    night.mesh.failure = RetryLater("tracking", "MESH is busy")
+    night.mesh.failures["tracking"] = RetryLater("tracking", "MESH is busy")
     night.clock.advance(SOON)
     first, second = night.reckon_now(DAY), night.reckon_now(DAY)
     assert of(first).unanswered != of(second).unanswered, "the tour goes on"
@@ -297,7 +288,7 @@ def test_a_tour_that_ends_before_anything_was_asked_begins_again(night: Night) -
     night.balances.record(Reckoning(day=DAY - timedelta(days=9), began_at=EVENING), tour=json.dumps([10**6, None]))
     night.clock.advance(SOON)
     made = night.reckon_now(DAY)
-    assert (night.mesh.asked, made.asked_of_mesh, made.not_asked) == (["MESH-a"], 1, 0)
+    assert (night.mesh.tracked, made.asked_of_mesh, made.not_asked) == (["MESH-a"], 1, 0)
 
 
 def test_mesh_is_asked_about_so_many_messages_and_no_more(night: Night) -> None:
@@ -305,7 +296,7 @@ def test_mesh_is_asked_about_so_many_messages_and_no_more(night: Night) -> None:
         night.build(name, *SENT)
     night.step = replace(night.step, most_asked=3)
     made = night.reckon()
-    assert (len(night.mesh.asked), made.asked_of_mesh, made.not_asked) == (3, 3, 2)
+    assert (len(night.mesh.tracked), made.asked_of_mesh, made.not_asked) == (3, 3, 2)
 
 
 def test_acknowledgements_without_a_message_are_listed_for_their_day(night: Night) -> None:

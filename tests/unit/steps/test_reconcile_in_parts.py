@@ -49,7 +49,7 @@ def prepared() -> Night:
     night.receive("request-lost")
     night.store("message-unreceived", "request-unreceived", BUILT)
     night.build("unknown", *SENT)
-    night.mesh.known.remove("MESH-unknown")
+    del night.mesh.uploads["MESH-unknown"]
     night.clock.time = NIGHT
     night.topic.told.clear()
     return night
@@ -176,7 +176,7 @@ def test_a_row_that_moves_while_the_indexes_are_read_is_found_past_them() -> Non
 
         return Blind()
 
-    night.table.get_paginator = get_paginator
+    night.table.get_paginator = get_paginator  # type: ignore[method-assign]
     made = run_to_the_end(in_small_parts(night.step))
     assert made.mailboxes["-"].lost == ["request-lost"]
     assert made.total("received") == 11
@@ -219,9 +219,9 @@ def test_the_next_day_asks_mesh_on_where_this_one_ended_and_then_from_the_beginn
     night.step = replace(night.step, most_asked=3)
     rounds: list[list[str]] = []
     for _ in range(3):
-        night.mesh.asked.clear()
+        night.mesh.tracked.clear()
         made = night.reckon()
-        rounds.append(list(night.mesh.asked))
+        rounds.append(list(night.mesh.tracked))
         assert (made.asked_of_mesh, made.not_asked) == (len(rounds[-1]), 5 - len(rounds[-1]))
         night.clock.advance(DAY_AFTER)
     assert [len(batch) for batch in rounds] == [3, 2, 3]
@@ -240,7 +240,7 @@ def test_all_that_mesh_was_asked_about_is_counted_however_often_it_is_recorded(m
         return asked(step, reached, answers, *rest, enough=enough)
 
     monkeypatch.setattr(Reconciliation, "_asked", counted)
-    assert night.reckon().asked_of_mesh == len(night.mesh.asked) == 5
+    assert night.reckon().asked_of_mesh == len(night.mesh.tracked) == 5
     assert records == [2, 2, 1]
 
 
@@ -249,12 +249,12 @@ def test_the_tour_goes_on_although_the_message_that_it_ended_at_moved_on() -> No
     sent(night, *"abcde")
     night.step = replace(night.step, most_asked=3)
     night.reckon()
-    asked = list(night.mesh.asked)
+    asked = list(night.mesh.tracked)
     last = asked[-1].removeprefix("MESH-")
     night.ledger.record(f"message-{last}", response("20009"))
     night.clock.advance(DAY_AFTER)
     night.reckon()
-    assert sorted(night.mesh.asked) == [f"MESH-{name}" for name in "abcde"]
+    assert sorted(night.mesh.tracked) == [f"MESH-{name}" for name in "abcde"]
 
 
 def test_mesh_is_asked_about_whatever_open_message_it_must_have() -> None:
@@ -264,7 +264,7 @@ def test_mesh_is_asked_about_whatever_open_message_it_must_have() -> None:
     night.build("delivered", *DELIVERED)
     night.build("built", BUILT)
     made = night.reckon()
-    assert sorted(night.mesh.asked) == ["MESH-acknowledged", "MESH-sent"]
+    assert sorted(night.mesh.tracked) == ["MESH-acknowledged", "MESH-sent"]
     assert (made.must_be_known, made.asked_of_mesh) == (2, 2)
 
 
@@ -273,15 +273,15 @@ def test_mesh_is_not_asked_about_what_it_may_have_deleted() -> None:
     night.build("old", *SENT)
     night.clock.advance(timedelta(days=29))
     made = night.reckon()
-    assert (night.mesh.asked, made.must_be_known, made.total("unknown_to_mesh")) == ([], 0, 0)
+    assert (night.mesh.tracked, made.must_be_known, made.total("unknown_to_mesh")) == ([], 0, 0)
 
 
 def test_a_mesh_that_does_not_answer_is_left_alone_until_the_next_day() -> None:
     night = Night()
     sent(night, *"abcdefghij")
-    night.mesh.failure = RetryLater("tracking", "MESH is busy")
+    night.mesh.failures["tracking"] = RetryLater("tracking", "MESH is busy")
     made = night.reckon()
-    assert (len(night.mesh.asked), made.asked_of_mesh, made.not_asked) == (5, 0, 10)
+    assert (len(night.mesh.tracked), made.asked_of_mesh, made.not_asked) == (5, 0, 10)
 
 
 def test_mesh_is_asked_no_faster_than_the_pace_says() -> None:
@@ -319,7 +319,7 @@ def test_what_mesh_has_answered_a_run_that_is_killed_later_is_not_asked_again(mo
     ids = sent(night, *"abcde")
 
     def killed_after_two() -> bool:
-        if len(night.mesh.asked) == 2:
+        if len(night.mesh.tracked) == 2:
             raise Died
         return True
 
@@ -327,7 +327,7 @@ def test_what_mesh_has_answered_a_run_that_is_killed_later_is_not_asked_again(mo
     with pytest.raises(Died):
         night.step.run(time_left=killed_after_two)
     night.reckon()
-    assert sorted(night.mesh.asked) == ids
+    assert sorted(night.mesh.tracked) == ids
 
 
 def test_what_the_balance_before_left_open_is_read_on_behind_the_last_file_that_was_read() -> None:
@@ -355,9 +355,9 @@ def test_a_run_that_ends_while_mesh_is_asked_says_how_many_messages_it_asked_abo
     night = Night()
     sent(night, *"abcde")
     night.clock.time = NIGHT
-    made = night.step.run(time_left=lambda: len(night.mesh.asked) < 2)
+    made = night.step.run(time_left=lambda: len(night.mesh.tracked) < 2)
     assert isinstance(made, Unfinished)
-    assert made.asked_of_mesh == len(night.mesh.asked) == 2
+    assert made.asked_of_mesh == len(night.mesh.tracked) == 2
 
 
 def test_a_tour_that_another_run_has_begun_again_meanwhile_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,10 +365,10 @@ def test_a_tour_that_another_run_has_begun_again_meanwhile_is_left_to_it(monkeyp
     sent(night, *"abc")
     night.step = replace(night.step, most_asked=2)
     night.reckon()
-    last = next(message for message in "abc" if f"MESH-{message}" not in night.mesh.asked)
+    last = next(message for message in "abc" if f"MESH-{message}" not in night.mesh.tracked)
     night.ledger.record(f"message-{last}", response("20009"))
     night.clock.advance(DAY_AFTER)
-    night.mesh.asked.clear()
+    night.mesh.tracked.clear()
     balances_sent, raced = type(night.balances).sent, list[Balance]()
 
     def sent_while_another_works(balances: Any, tour: str) -> Any:
@@ -379,4 +379,4 @@ def test_a_tour_that_another_run_has_begun_again_meanwhile_is_left_to_it(monkeyp
 
     monkeypatch.setattr(type(night.balances), "sent", sent_while_another_works)
     assert night.step.run() is None
-    assert raced[0].asked_of_mesh == len(night.mesh.asked) == 2
+    assert raced[0].asked_of_mesh == len(night.mesh.tracked) == 2

@@ -4,20 +4,19 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from gpconnect_messaging.drop_keys import RECEIVED
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.scan_results import SCAN_TAG
 from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.scanning import MalwareScan
 from gpconnect_messaging.steps.waiting import NotReadyError
-from gpconnect_messaging.storage import DropBucket
 from tests.examples import REQUESTS, request_data
-from tests.in_memory import ScannedBucket
-from tests.unit.steps.holding import Product
+from tests.fakes.product import Product
+from tests.fakes.s3 import ScannedBucket
 
 PATIENCE = timedelta(minutes=45)
 SAMPLE = "consultation-report-2.0-attachments"
@@ -35,17 +34,17 @@ BAD = {
 class ScannedProduct(Product):
     """The product with a scanned drop that holds the sample and the documents."""
 
+    dropped: ScannedBucket
+
     def __init__(self) -> None:
-        super().__init__(hold_window_seconds=0)
-        self.dropped = ScannedBucket(self.time)
+        super().__init__(sample=SAMPLE, drop=None, hold_window_seconds=0)
+        self.dropped = self.around.s3.buckets["drop"] = ScannedBucket(self.clock)
         self.folder = REQUESTS / SAMPLE
         for file in sorted(self.folder.iterdir()):
             self.dropped.put_object(Key=f"a/{file.name}", Body=file.read_bytes())
-        drop = DropBucket(cast("Any", self.dropped), "drop")
-        self.builder = replace(
-            self.builder, drop=drop, scanned=MalwareScan(drop=drop, patience=PATIENCE, now=self.time)
-        )
-        self.arrived = self.time()
+        scan = MalwareScan(drop=self.drop, patience=PATIENCE, now=self.clock)
+        self.builder = replace(self.builder, scanned=scan)
+        self.arrived = self.clock()
 
     @property
     def keys(self) -> list[str]:
@@ -65,10 +64,6 @@ class ScannedProduct(Product):
         for document in data["documents"]:
             document["key"] = f"a/{document['key']}"
         return self.builder.queued(json.dumps(data).encode(), self.arrived)
-
-    def reasons(self, built: BuildResult) -> str:
-        [event] = self.row(built.message_id).history.of(EventType.REQUEST_REFUSED)
-        return "\n".join(event.details["reasons"])
 
 
 @pytest.fixture
@@ -107,7 +102,7 @@ def test_the_documents_of_a_queued_request_are_waited_for_too(product: ScannedPr
 def test_a_request_waits_again_for_as_long_as_it_has_waited_within_bounds(product: ScannedProduct) -> None:
     waits = []
     for minutes in (0, 0.5, 2, 10, 44):
-        product.time.time = product.arrived + timedelta(minutes=minutes)
+        product.clock.time = product.arrived + timedelta(minutes=minutes)
         with pytest.raises(NotReadyError) as pending:
             product.receives()
         waits.append(round(pending.value.again_in.total_seconds()))
@@ -118,10 +113,10 @@ def test_a_request_waits_again_for_as_long_as_it_has_waited_within_bounds(produc
 def test_what_has_no_verdict_in_time_is_refused_and_told(product: ScannedProduct, unscanned: str) -> None:
     assert unscanned in product.keys
     product.scanned(CLEAN, *(key for key in product.keys if key != unscanned))
-    product.time.advance(PATIENCE)
+    product.clock.advance(PATIENCE)
     built = product.receives()
     assert built.status is Status.INVALID
-    assert "was not scanned for malware in time" in product.reasons(built)
+    assert "was not scanned for malware in time" in product.reasons(built)[0]
     assert product.told() == ["A request could not be scanned for malware"]
     product.scanned(CLEAN, unscanned)
     assert product.receives() == built, "a verdict that comes later changes nothing by itself"
@@ -135,15 +130,16 @@ def test_what_is_not_clean_is_refused_told_and_copied_nowhere(product: ScannedPr
     built = product.receives()
     assert built.status is Status.INVALID
     field = "request" if bad == "a/request.json" else "documents[0]"
-    assert product.reasons(built).startswith(f"{field}: ")
-    assert BAD[verdict] in product.reasons(built)
+    [reason] = product.reasons(built)
+    assert reason.startswith(f"{field}: ")
+    assert BAD[verdict] in reason
     subject = (
         "Malware was found in a dropped object"
         if verdict == "THREATS_FOUND"
         else "A request could not be scanned for malware"
     )
     assert product.told() == [subject]
-    assert product.outbox.messages == {}
+    assert product.stored_messages == {}
     assert (bad, "1") not in product.dropped.read
     kept = f"requests/{built.message_id}.json" in product.bucket.objects
     assert kept is (bad != "a/request.json"), "what is itself bad stays where it is"
@@ -158,7 +154,7 @@ def test_malware_is_told_as_malware_whatever_else_is_wrong(product: ScannedProdu
     documents = [f"a/{document['key']}" for document in request_data(SAMPLE)["documents"]]
     for key, verdict in zip(documents, verdicts, strict=False):
         product.scanned(verdict, key)
-    found = sorted(line.partition(":")[0] for line in product.reasons(product.receives()).splitlines())
+    found = sorted(line.partition(":")[0] for line in product.reasons(product.receives()))
     assert found == ["documents[0]", "documents[1]"], "each document that is wrong is named"
     assert product.told() == ["Malware was found in a dropped object"]
 
@@ -169,7 +165,7 @@ def test_the_version_that_is_read_is_the_one_whose_verdict_was_read(product: Sca
     product.dropped.dropped_next = dict.fromkeys(documents, INFECTED)
     assert product.receives().status is Status.BUILT
     assert {version for _, version in product.dropped.read} == {"1"}
-    [message] = product.outbox.messages.values()
+    [message] = product.stored_messages.values()
     assert b"EICAR" not in message
 
 
@@ -211,7 +207,7 @@ def test_a_document_that_another_request_received_and_its_sender_removed_is_not_
     product.dropped.delete_object(Key="a/wound.png")
     built = product.receives_whole()
     assert built.status is Status.INVALID
-    assert product.reasons(built) == "documents[0].key: names no file in the drop bucket"
+    assert product.reasons(built) == ["documents[0].key: names no file in the drop bucket"]
 
 
 def test_a_held_request_is_released_only_from_versions_that_are_clean() -> None:

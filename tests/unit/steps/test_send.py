@@ -22,8 +22,9 @@ from gpconnect_messaging.mesh.models import OutboundMessage, SendReceipt, Tracki
 from gpconnect_messaging.steps import send
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError, UnknownMessageError
 from gpconnect_messaging.storage import DamagedMessageError, NotThereError, StorageError
-from tests.model.mesh import Client, Connections, Mood, Upload
-from tests.unit.steps.sending import CHUNKED, LEASE, MESSAGE_ID, PATIENCE, Sending
+from tests.fakes.mesh import Client, Connections, Mood, Upload
+from tests.fakes.product import LEASE, TIMEOUTS
+from tests.unit.steps.sending import CHUNKED, MESSAGE_ID, Sending
 
 SECOND = timedelta(seconds=1)
 OUTCOMES = (
@@ -77,7 +78,7 @@ def test_a_refused_upload_is_never_retried() -> None:
     assert sending.send() is Status.REFUSED
     assert sending.copies == []
     assert [event.details["http_status"] for event in sending.events(EventType.UPLOAD_REFUSED)] == [417]
-    assert [text.partition("\n")[0] for text in sending.topic.told] == ["GP Connect Messaging: MESH refused a message"]
+    assert sending.told() == ["MESH refused a message"]
 
 
 def test_an_upload_whose_answer_is_lost_waits_before_the_same_bytes_go_again() -> None:
@@ -85,7 +86,7 @@ def test_an_upload_whose_answer_is_lost_waits_before_the_same_bytes_go_again() -
     assert sending.send(Mood.TAKES_UNHEARD) is Status.UNCERTAIN
     assert sending.send() is Status.UNCERTAIN, "the wait is not over"
     assert len(sending.copies) == 1
-    sending.clock.advance(PATIENCE.resolve_after - SECOND)
+    sending.clock.advance(TIMEOUTS.resolve_after - SECOND)
     assert sending.send() is Status.UNCERTAIN
     sending.clock.advance(2 * SECOND)
     assert sending.send() is Status.SENT
@@ -133,7 +134,7 @@ def test_refused_credentials_are_an_error_of_their_own() -> None:
 
 def test_a_message_that_was_damaged_in_store_never_leaves_and_costs_no_attempt() -> None:
     sending = Sending()
-    sending.bucket.put_object(Key=f"messages/{MESSAGE_ID}.xml", Body=sending.content[:-1] + b"?")
+    sending.outgoing.put_object(Key=f"messages/{MESSAGE_ID}.xml", Body=sending.content[:-1] + b"?")
     with pytest.raises(DamagedMessageError):
         sending.send()
     assert kinds(sending) == []
@@ -142,7 +143,7 @@ def test_a_message_that_was_damaged_in_store_never_leaves_and_costs_no_attempt()
 
 def test_a_damaged_long_message_is_never_completed() -> None:
     sending = Sending(CHUNKED)
-    sending.bucket.put_object(Key=f"messages/{MESSAGE_ID}.xml", Body=sending.content[:-1] + b"?")
+    sending.outgoing.put_object(Key=f"messages/{MESSAGE_ID}.xml", Body=sending.content[:-1] + b"?")
     with pytest.raises(DamagedMessageError):
         sending.send()
     assert sending.copies == []
@@ -151,7 +152,7 @@ def test_a_damaged_long_message_is_never_completed() -> None:
 
 def test_a_message_that_is_not_stored_costs_no_attempt() -> None:
     sending = Sending()
-    del sending.bucket.objects[f"messages/{MESSAGE_ID}.json"]
+    del sending.outgoing.objects[f"messages/{MESSAGE_ID}.json"]
     with pytest.raises(NotThereError):
         sending.send()
     assert kinds(sending) == []
@@ -378,7 +379,7 @@ def test_a_refusal_without_a_status_is_recorded_as_one(monkeypatch: pytest.Monke
 def test_an_uncertain_upload_goes_again_at_the_moment_when_its_wait_is_over() -> None:
     sending = Sending()
     sending.send(Mood.LOSES_UNHEARD)
-    due = lifecycle.due_at(sending.history, PATIENCE)
+    due = lifecycle.due_at(sending.history, TIMEOUTS)
     assert due is not None
     assert replace(sending.sender, now=lambda: due).send(MESSAGE_ID) is Status.SENT
 

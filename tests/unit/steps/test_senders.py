@@ -1,57 +1,39 @@
 """What one sender asks for in another's name is refused, kept, and notified to the sender's own organisation."""
 
 import json
-import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Origin
-from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.mailboxes.senders import SenderDirectory, SenderSettingsError
-from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.replay.policy import ResendMode
 from gpconnect_messaging.steps.attempts import Attempts
 from gpconnect_messaging.steps.message_pipeline import BuildResult
 from tests.examples import REQUESTS, request_data
-from tests.unit.replay.test_resend import Operated
-from tests.unit.requests.test_senders import Parameters
-from tests.unit.steps.fakes import DropInMind
-from tests.unit.steps.holding import SAMPLE
+from tests.fakes.parameter_store import Parameters
+from tests.fakes.product import PDF, SAMPLE, Product
 
 HUB, NORTH = "Y90001OT001", "Y90009OT001"
 PREFIXES = {"hub": "hub/", "north": "ooh/north/"}
-PDF = (REQUESTS / SAMPLE / "report.pdf").read_bytes()
 
 
-class Shared(Operated):
-    """The product with two senders with a mailbox each; `tmp_path` is the drop bucket."""
+class Shared(Product):
+    """The product with an empty drop and two senders with a mailbox each."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.known = {HUB: self.mailbox, NORTH: replace(self.mailbox, mailbox=NORTH, ods_code="Y90009")}
-        self.drop = DropInMind(folder)
-        self.builder = replace(self.builder, drop=cast("Any", self.drop))
+    def __init__(self) -> None:
+        super().__init__(drop=None, hold_window_seconds=0)
+        self.north = replace(self.mailbox, mailbox=NORTH, ods_code="Y90009")
+        self.configure(self.north)
         self.configures(hub=[HUB], north=[NORTH, "Y90009OT002"])
 
     def configures(self, **mailboxes: list[str]) -> None:
         """Deploy senders with these mailboxes."""
-        texts = {name: json.dumps({"mailboxes": named}) for name, named in mailboxes.items()}
-        senders = SenderDirectory(cast("Any", Parameters(**texts)), "/senders", PREFIXES)
+        parameters = Parameters({f"/senders/{name}": {"mailboxes": named} for name, named in mailboxes.items()})
+        senders = SenderDirectory(cast("Any", parameters), "/senders", PREFIXES)
         self.builder = replace(self.builder, senders=senders)
-
-    def settings(self, mailbox: str) -> MailboxSettings:
-        if mailbox not in self.known:
-            raise UnknownMailboxError("no such mailbox is configured")
-        return self.known[mailbox]
-
-    def put(self, key: str, content: bytes) -> None:
-        file = self.drop.folder / key
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
 
     def puts(self, folder: str, mailbox: str, **changes: Any) -> str:
         """Drop a request and a document into a folder."""
@@ -61,7 +43,10 @@ class Shared(Operated):
         return f"{folder}request.json"
 
     def drops(self, folder: str, mailbox: str, **changes: Any) -> BuildResult:
-        return self.builder.dropped("drop", self.puts(folder, mailbox, **changes), "1", None, "")
+        return self.announces(self.puts(folder, mailbox, **changes))
+
+    def announces(self, key: str) -> BuildResult:
+        return self.builder.dropped("drop", key, self.newest(key), None, "")
 
     def queues(self, queue_of: str, mailbox: str, key: str, **changes: Any) -> BuildResult:
         """Somebody puts a whole request on a sender's queue, or on the shared one."""
@@ -78,8 +63,8 @@ class Shared(Operated):
 
 
 @pytest.fixture
-def product(tmp_path: Path) -> Shared:
-    return Shared(tmp_path)
+def product() -> Shared:
+    return Shared()
 
 
 def reasons(product: Shared, built: BuildResult) -> list[str]:
@@ -123,17 +108,17 @@ def test_a_mailbox_that_does_not_exist_is_refused_in_the_same_words(product: Sha
 def test_anothers_document_is_refused_and_not_even_looked_at(product: Shared) -> None:
     product.put("ooh/north/secret/report.pdf", PDF)
     refused(product, product.queues("hub", HUB, "ooh/north/secret/report.pdf"), HUB, "documents[0].key")
-    assert product.drop.received == []
+    assert product.received_files() == []
 
 
 def test_another_consultation_cannot_be_withdrawn(product: Shared) -> None:
     sent = product.drops("ooh/north/1/", NORTH, encounter="theirs")
     body = {"kind": "withdraw", "mailbox": NORTH, "encounter": "theirs"}
     product.put("hub/1/request.json", json.dumps(body).encode())
-    refused(product, product.builder.dropped("drop", "hub/1/request.json", "1", None, ""), HUB, "mailbox")
+    refused(product, product.announces("hub/1/request.json"), HUB, "mailbox")
     assert product.status(sent) is Status.BUILT
     product.put("ooh/north/2/request.json", json.dumps(body).encode())
-    assert product.builder.dropped("drop", "ooh/north/2/request.json", "1", None, "").status is Status.WITHDRAWN
+    assert product.announces("ooh/north/2/request.json").status is Status.WITHDRAWN
 
 
 @pytest.mark.parametrize("folder", ["", "elsewhere/1/", "hub2/1/", "HUB/1/", "hub/../ooh/north/1/"])
@@ -148,7 +133,7 @@ def test_a_whole_request_on_the_shared_queue_is_no_senders(product: Shared) -> N
 @pytest.mark.parametrize("body", [b"no request at all", b"[]", b'{"mailbox": "Y90009OT001"}'])
 def test_what_cannot_be_read_is_told_to_the_sender_that_put_it(product: Shared, body: bytes) -> None:
     product.put("ooh/north/1/request.json", body)
-    built = product.builder.dropped("drop", "ooh/north/1/request.json", "1", None, "")
+    built = product.announces("ooh/north/1/request.json")
     assert product.row(built.message_id).mailbox == NORTH
     assert product.routes == [f"{NORTH}/first"]
 
@@ -164,7 +149,7 @@ def test_what_was_refused_is_refused_again_when_an_operator_has_it_taken_in_agai
         (product.queues("north", HUB, "ooh/north/1/report.pdf"), NORTH),
     ):
         product.sends_again(ResendMode.REBUILT, ids=(built.message_id,))
-        [again] = product.intake.take_ordered()
+        [again] = product.resubmitted.take()
         found = product.builder.resubmitted(again)
         row = product.row(found.message_id)
         assert (row.status, row.mailbox) == (Status.INVALID, account)
@@ -174,17 +159,17 @@ def test_what_was_refused_is_refused_again_when_an_operator_has_it_taken_in_agai
 def test_once_the_configuration_is_corrected_an_operator_can_have_the_request_taken_in_again(product: Shared) -> None:
     early = product.drops("hub/1/", "Y90009OT002")
     assert reasons(product, early) == ["mailbox: is not one that this sender may use"]
-    product.known["Y90009OT002"] = replace(product.known[NORTH], mailbox="Y90009OT002")
+    product.configure(replace(product.north, mailbox="Y90009OT002"))
     product.configures(hub=[HUB, "Y90009OT002"])
     product.sends_again(ResendMode.REBUILT, ids=(early.message_id,))
-    [again] = product.intake.take_ordered()
+    [again] = product.resubmitted.take()
     assert product.builder.resubmitted(again).status is Status.BUILT
 
 
 def test_a_request_that_kills_the_builder_is_told_to_its_sender_whatever_it_names(product: Shared) -> None:
     raw = json.dumps(request_data(SAMPLE, mailbox=NORTH)).encode()
     request_id = str(product.builder.identifiers.queued_request_id(raw, "hub"))
-    product.evidence.keep_request(request_id, raw, product.time())
+    product.evidence.keep_request(request_id, raw, product.clock())
     attempts = Attempts(builder=product.builder, ledger=product.ledger, most=5)
 
     def killed() -> BuildResult:
@@ -198,7 +183,7 @@ def test_a_request_that_kills_the_builder_is_told_to_its_sender_whatever_it_name
 
 def test_the_same_bytes_from_another_sender_are_another_request(product: Shared) -> None:
     wrong = product.queues("north", HUB, "hub/1/report.pdf")
-    shutil.copytree(REQUESTS / SAMPLE, product.drop.folder / "hub" / "1")
+    product.put_folder(REQUESTS / SAMPLE, "hub/1/")
     right = product.queues("hub", HUB, "hub/1/report.pdf")
     assert product.status(wrong) is Status.INVALID
     assert right.status is Status.BUILT

@@ -7,8 +7,9 @@ import pytest
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, Status
 from gpconnect_messaging.steps.operator_actions import NotPossibleError
+from tests.fakes.faults import fail
+from tests.fakes.product import WINDOW, Product
 from tests.unit.ledger.events import accepted, refused, reported, started, uncertain
-from tests.unit.steps.holding import WINDOW, Product
 
 MINUTE = timedelta(minutes=1)
 pytestmark = pytest.mark.requirement("GPCM-SD-CS-077")
@@ -74,11 +75,11 @@ def test_what_an_earlier_upload_may_have_brought_to_the_practice_is_warned_of(
 
 def test_a_report_that_is_put_down_again_after_its_deletion_is_not_sent_and_a_person_is_notified() -> None:
     product = Product()
-    now = product.time.time
+    now = product.clock.time
     held = product.asks(consultation__updated=now.isoformat())
-    product.time.advance(5 * MINUTE)
-    product.withdraws(deleted=product.time.time.isoformat())
-    product.time.advance(2 * MINUTE)
+    product.clock.advance(5 * MINUTE)
+    product.withdraws(deleted=product.clock.time.isoformat())
+    product.clock.advance(2 * MINUTE)
     late = product.asks(consultation__updated=(now + 2 * MINUTE).isoformat())
     product.later(WINDOW)
     assert (product.status(held), product.status(late)) == (Status.WITHDRAWN, Status.SUPERSEDED)
@@ -111,7 +112,7 @@ def test_a_message_that_no_sender_has_taken_yet_is_stopped() -> None:
 def test_a_message_that_is_being_sent_may_arrive_so_the_practice_is_to_be_told() -> None:
     product = Product(hold_window_seconds=0)
     message_id = product.asks().message_id
-    started = lifecycle.upload_started(at=product.time(), attempt=1, lease=timedelta(minutes=3))
+    started = lifecycle.upload_started(at=product.clock(), attempt=1, lease=timedelta(minutes=3))
     product.ledger.record(message_id, started)
     assert product.withdraws().status is Status.TELL_PRACTICE
     assert product.row(message_id).status is Status.SENDING
@@ -119,7 +120,7 @@ def test_a_message_that_is_being_sent_may_arrive_so_the_practice_is_to_be_told()
     assert product.row(message_id).status is Status.WITHDRAWN, "the lease ended, and it is not sent again"
     product.later(timedelta(hours=1))
     assert product.mesh.sent == []
-    late = lifecycle.upload_accepted(at=product.time(), attempt=1, mesh_message_id="MESH1")
+    late = lifecycle.upload_accepted(at=product.clock(), attempt=1, mesh_message_id="MESH1")
     change = product.ledger.record(message_id, late)
     assert change is not None
     assert change.record.status is Status.SENT
@@ -130,7 +131,7 @@ def test_a_message_that_is_being_sent_may_arrive_so_the_practice_is_to_be_told()
 
 def test_a_version_that_no_builder_ever_stores_is_withdrawn_for_whoever_still_tries() -> None:
     product = Product(hold_window_seconds=0)
-    product.outbox.fails = 1
+    fail(product.outbox, "put", OSError("the outbox does not answer"), times=1)
     request = product.prepares()
     with pytest.raises(OSError, match="outbox"):
         product.builder.queued(*request)
@@ -139,7 +140,7 @@ def test_a_version_that_no_builder_ever_stores_is_withdrawn_for_whoever_still_tr
     (event,) = product.row(withdrawal.message_id).history.of(EventType.WITHDRAWAL)
     (stopped,) = event.details["stopped"]
     assert (product.row(stopped).status, product.row(stopped).version) == (Status.WITHDRAWN, 1)
-    product.time.advance(timedelta(days=2))
+    product.clock.advance(timedelta(days=2))
     assert product.builder.queued(*request).status is Status.WITHDRAWN, "as the dead letters bring it"
     product.works()
     assert (product.mesh.sent, product.told()) == ([], [])
@@ -152,8 +153,8 @@ def test_a_version_that_no_builder_ever_stores_is_withdrawn_for_whoever_still_tr
 def test_a_held_request_whose_build_keeps_failing_is_withdrawn_too_and_comes_to_rest() -> None:
     product = Product()
     held = product.asks()
-    product.outbox.fails = 1
-    product.time.advance(WINDOW + MINUTE)
+    fail(product.outbox, "put", OSError("the outbox does not answer"), times=1)
+    product.clock.advance(WINDOW + MINUTE)
     product.sweep.run()
     with pytest.raises(OSError, match="outbox"):
         product.builder.release(held.message_id)
@@ -175,8 +176,8 @@ def test_a_withdrawal_of_nothing_is_told_since_the_encounter_may_be_mistyped() -
 
 def test_a_request_from_before_the_deletion_that_comes_after_it_is_not_sent() -> None:
     product = Product()
-    before = product.time()
-    product.time.advance(MINUTE)
+    before = product.clock()
+    product.clock.advance(MINUTE)
     product.withdraws()
     assert product.asks(arrived=before).status is Status.SUPERSEDED
 
@@ -184,9 +185,9 @@ def test_a_request_from_before_the_deletion_that_comes_after_it_is_not_sent() ->
 @pytest.mark.parametrize("hold", [WINDOW, timedelta(0)])
 def test_a_report_that_states_no_time_does_not_outlive_a_deletion_from_before_its_export(hold: timedelta) -> None:
     product = Product(hold_window_seconds=int(hold.total_seconds()))
-    deleted_at = product.time() - 10 * MINUTE
+    deleted_at = product.clock() - 10 * MINUTE
     report = product.asks()
-    product.time.advance(10 * MINUTE)
+    product.clock.advance(10 * MINUTE)
     product.withdraws(deleted=deleted_at.isoformat())
     product.later(2 * WINDOW)
     assert (product.status(report), product.mesh.sent) == (Status.WITHDRAWN, [])
@@ -194,8 +195,8 @@ def test_a_report_that_states_no_time_does_not_outlive_a_deletion_from_before_it
 
 def test_a_newer_request_outlives_a_withdrawal_that_comes_late() -> None:
     product = Product()
-    before = product.time()
-    product.time.advance(MINUTE)
+    before = product.clock()
+    product.clock.advance(MINUTE)
     held = product.asks()
     assert product.withdraws(arrived=before).status is Status.SUPERSEDED
     assert product.status(held) is Status.HELD
@@ -225,7 +226,7 @@ def test_a_withdrawal_on_the_queue_needs_an_id_and_an_existing_mailbox() -> None
 
 def test_a_sender_whose_clock_is_fast_can_withdraw_what_it_has_just_asked_for() -> None:
     product = Product()
-    held = product.asks(consultation__updated=(product.time() + 4 * MINUTE).isoformat())
+    held = product.asks(consultation__updated=(product.clock() + 4 * MINUTE).isoformat())
     product.later(MINUTE)
     assert product.withdraws().status is Status.WITHDRAWN
     assert product.status(held) is Status.WITHDRAWN

@@ -12,7 +12,7 @@ from gpcm.console.message_cache import CursorError, MessageCache, Wanted
 from gpconnect_messaging.ledger.event_feed import RecordedEvent
 from gpconnect_messaging.ledger.lifecycle import NotificationType, Status
 from gpconnect_messaging.ledger.records import Notification, OpenNotification, Summary
-from tests.in_memory import Clock
+from tests.fakes.clock import Clock
 
 NOW = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -485,9 +485,9 @@ def test_a_message_is_sent_again_only_after_it_is_said_what_will_happen_and_conf
     said = text(it.get(path))
     assert "sent again with identical bytes" in said
     assert "MESH reports that no practice has it" in said
-    assert it.environment.queue_depths.sent == [], "to look changes nothing"
+    assert it.environment.sqs.sent_bodies == [], "to look changes nothing"
     assert it.confirm(path, reason=REASON).headers["Location"].endswith("?done=resend")
-    [(queue, body)] = it.environment.queue_depths.sent
+    [(queue, body)] = it.environment.sqs.sent_bodies
     assert (queue, body) == ("https://queues/send", {"message_id": UNDELIVERED})
     [event] = [event for event in it.events(UNDELIVERED) if event.what == "re-send"]
     assert (event.actor, event.details["reason"]) == (ACTOR, REASON)
@@ -507,7 +507,7 @@ def test_nothing_is_sent_again_unconfirmed_or_without_a_reason_that_may_be_kept(
     page = it.post(f"/messages/{UNDELIVERED}/resend", kind="sent again with identical bytes", **fields)
     assert page.status_code == 422
     assert sentence in text(page)
-    assert it.environment.queue_depths.sent == []
+    assert it.environment.sqs.sent_bodies == []
     assert "9658218865" not in page.text
 
 
@@ -515,7 +515,7 @@ def test_what_has_changed_since_it_was_shown_is_shown_anew_instead_of_done(it: C
     page = it.post(f"/messages/{UNDELIVERED}/resend", kind="put on the send queue again", sure="yes", reason=REASON)
     assert page.status_code == 422
     assert "has changed since you opened this page" in text(page)
-    assert it.environment.queue_depths.sent == []
+    assert it.environment.sqs.sent_bodies == []
 
 
 def test_why_a_message_cannot_be_sent_again_is_said_with_what_to_do_instead(it: Console) -> None:
@@ -524,7 +524,7 @@ def test_why_a_message_cannot_be_sent_again_is_said_with_what_to_do_instead(it: 
     assert page.status_code == 409
     assert "so it has the document: ask the practice" in text(page)
     assert it.post(path, kind="", sure="yes", reason=REASON).status_code == 409
-    assert it.environment.queue_depths.sent == []
+    assert it.environment.sqs.sent_bodies == []
 
 
 def test_a_refused_request_is_not_taken_in_again_where_it_is_not_kept(it: Console) -> None:

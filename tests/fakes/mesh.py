@@ -46,6 +46,9 @@ class Upload:
     chunks: dict[int, bytes]
     total: int
 
+    outgoing: OutboundMessage | None = None
+    """None for an upload that a test made up."""
+
     @property
     def complete(self) -> bool:
         return len(self.chunks) == self.total
@@ -63,12 +66,25 @@ class Mesh:
     refused: set[str] = field(default_factory=set)
     """File names of uploads that were answered no."""
     moods: deque[Mood] = field(default_factory=deque)
+    """What MESH does with the next uploads, one after the other."""
+    mood: Mood = Mood.TAKES
+    """What it does with the uploads after them."""
+    failures: dict[str, Exception] = field(default_factory=dict)
+    """What MESH answers to `tracking` or `endpoint_lookup`, or to questions about one upload, by MESH id."""
+    tracked: list[str] = field(default_factory=list)
+    """The MESH ids that it was asked about, in order."""
+    looked_up: list[tuple[str, str]] = field(default_factory=list)
+    """The organisations and workflows that the directory was asked about, in order."""
+    directory: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The mailboxes of organisations other than the practice, by ODS code."""
     inboxes: dict[str, dict[str, tuple[MessageHeaders, bytes]]] = field(default_factory=dict)
     acknowledged: list[tuple[str, str]] = field(default_factory=list)
     """Mailbox and MESH id, in order."""
     before_acknowledging: Callable[[str, str], None] = lambda _mailbox, _mesh_message_id: None
     practice: str = "A20047OT001"
     """Where all messages of ours are routed to."""
+    recipient: str | None = None
+    """What tracking says of an upload's recipient, where that is not the practice."""
     delivered_ever: dict[str, tuple[MessageHeaders, bytes]] = field(default_factory=dict)
     handed: set[str] = field(default_factory=set)
     """File names of uploads that MESH was given, whatever became of them."""
@@ -93,9 +109,28 @@ class Mesh:
         """Offer a message again that was acknowledged: the answer to that was lost, or MESH was restored."""
         self.inboxes[mailbox][mesh_message_id] = self.delivered_ever[mesh_message_id]
 
+    @property
+    def taken(self) -> list[Upload]:
+        """The complete uploads, oldest first."""
+        return [upload for upload in self.uploads.values() if upload.complete]
+
+    @property
+    def sent(self) -> list[str]:
+        """The message ids of the complete uploads, oldest first."""
+        return [upload.file_name.removesuffix(".xml") for upload in self.taken]
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where the complete uploads are for, oldest first."""
+        return [upload.outgoing.to for upload in self.taken if upload.outgoing]
+
+    def knows(self, mesh_message_id: str) -> None:
+        """Have an upload of somebody's, complete and empty, under this MESH id."""
+        self.uploads[mesh_message_id] = Upload(mesh_message_id, f"{mesh_message_id}.xml", {1: b""}, 1)
+
     def copies(self, message_id: str) -> list[Upload]:
         """The complete copies of a message of ours, oldest first."""
-        return [each for each in self.uploads.values() if each.complete and each.file_name == f"{message_id}.xml"]
+        return [upload for upload in self.taken if upload.file_name == f"{message_id}.xml"]
 
 
 @dataclass
@@ -147,11 +182,14 @@ class Client:
         self.mesh.acknowledged.append((self.mailbox, mesh_message_id))
 
     def tracking(self, mesh_message_id: str) -> Tracking:
+        self.mesh.tracked.append(mesh_message_id)
+        if failure := self.mesh.failures.get(mesh_message_id, self.mesh.failures.get("tracking")):
+            raise failure
         if mesh_message_id not in self.mesh.uploads:
             raise NotFound("tracking", "unknown")
         complete = self.mesh.uploads[mesh_message_id].complete
         status = "accepted" if complete else "uploading"
-        recipient = self.mesh.practice
+        recipient = self.mesh.practice if self.mesh.recipient is None else self.mesh.recipient
         if self.mesh.tracking_silent:
             self.mesh.tracking_silent -= 1
             self.mesh.silences[mesh_message_id] += 1
@@ -159,13 +197,16 @@ class Client:
         return Tracking(message_id=mesh_message_id, status=status, recipient=recipient)
 
     def endpoint_lookup(self, ods_code: str, workflow_id: str) -> EndpointLookup:
-        assert workflow_id == "GPCONNECT_SEND_DOCUMENT"
+        self.mesh.looked_up.append((ods_code, workflow_id))
+        if failure := self.mesh.failures.get("endpoint_lookup"):
+            raise failure
         if self.mesh.directory_silent:
             self.mesh.directory_silent -= 1
             self.mesh.silences[ods_code] += 1
             return EndpointLookup(mailboxes=())
-        listed = (Mailbox(mailbox_id=self.mesh.practice),) if self.mesh.practice.startswith(ods_code) else ()
-        return EndpointLookup(mailboxes=listed)
+        practice = (self.mesh.practice,) if self.mesh.practice.startswith(ods_code) else ()
+        listed = self.mesh.directory.get(ods_code, practice)
+        return EndpointLookup(mailboxes=tuple(Mailbox(mailbox_id=mailbox) for mailbox in listed))
 
     def _waiting(self, mesh_message_id: str) -> tuple[MessageHeaders, bytes]:
         try:
@@ -176,7 +217,7 @@ class Client:
     def _taken(
         self, operation: str, outgoing: OutboundMessage, number: int, total: int, content: bytes, known: str | None
     ) -> SendReceipt:
-        mood = self.mesh.moods.popleft() if self.mesh.moods else Mood.TAKES
+        mood = self.mesh.moods.popleft() if self.mesh.moods else self.mesh.mood
         match mood:
             case Mood.REFUSES:
                 self.mesh.refused.add(outgoing.file_name)
@@ -191,7 +232,7 @@ class Client:
         self.mesh.handed.add(outgoing.file_name)
         mesh_message_id = known or f"OUT{len(self.mesh.uploads) + 1:06}"
         upload = self.mesh.uploads.setdefault(mesh_message_id, Upload(mesh_message_id, outgoing.file_name, {}, total))
-        upload.chunks[number] = content
+        upload.chunks[number], upload.outgoing = content, outgoing
         if mood is Mood.TAKES_UNHEARD:
             raise Uncertain(operation, "the answer was lost", message_id=known)
         return SendReceipt(message_id=mesh_message_id)
@@ -202,7 +243,9 @@ class Connections:
     """MESH for every mailbox of ours, in the words of `MeshConnections`."""
 
     mesh: Mesh
-    port: Callable[[str, Any], Any]
+    port: Callable[[str, Any], Any] = lambda _name, client: client
+    forgotten: list[tuple[str, str]] = field(default_factory=list)
+    """The organisations and workflows whose mailboxes are to be asked for again, in order."""
 
     def to(self, mailbox: str) -> Client:
         return Client(self.mesh, mailbox)
@@ -213,3 +256,6 @@ class Connections:
     def endpoint_lookup(self, mailbox: str, ods_code: str, workflow_id: str) -> EndpointLookup:
         found: EndpointLookup = self.authorised(mailbox, lambda client: client.endpoint_lookup(ods_code, workflow_id))
         return found
+
+    def forget_lookup(self, ods_code: str, workflow_id: str) -> None:
+        self.forgotten.append((ods_code, workflow_id))

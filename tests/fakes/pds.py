@@ -17,7 +17,8 @@ from gpconnect_messaging.pds.client import PdsClient
 from gpconnect_messaging.pds.vault import ApplicationVault
 from infra.local.pds import people
 from infra.local.pds.service import Asked, LocalPds
-from tests.in_memory import Clock, Secrets
+from tests.fakes.clock import Clock, Seconds
+from tests.fakes.secrets_manager import Secrets
 
 URL = "https://pds.example.org"
 APPLICATION = "test-application"
@@ -59,27 +60,12 @@ class Budget:
 
 
 @dataclass
-class Time:
-    """Seconds that pass only when slept."""
-
-    seconds: float = 0.0
-    slept: list[float] = field(default_factory=list)
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.seconds += seconds
-
-
-@dataclass
 class World:
     """A local PDS, our clock and theirs, the secret, and the client."""
 
     clock: Clock = field(default_factory=lambda: Clock(datetime(2026, 11, 22, 10, 0, tzinfo=UTC)))
     budget: Budget = field(default_factory=Budget)
-    time: Time = field(default_factory=Time)
+    time: Seconds = field(default_factory=Seconds)
     secrets: Secrets = field(default_factory=lambda: Secrets({"pds": secret()}))
     per_second: int | None = None
     break_off: list[type[httpx.TransportError]] = field(default_factory=list)
