@@ -93,6 +93,7 @@ WRONG: dict[str, tuple[Json, str]] = {
     "a number of no system": ({"identifier": {"value": OTHER_NUMBER}}, "identifier"),
     "another name": ({"display": OTHER}, "display"),
     "another first name": ({"display": f"Ada {FAMILY}"}, "display"),
+    "another initial, with which a title begins": ({"display": f"M {FAMILY}"}, "display"),
     "another family name": ({"display": f"{GIVEN} Quillfeather"}, "display"),
     "another number in the name": ({"display": f"{FAMILY} {OTHER_NUMBER}"}, "display"),
     "another number in the name as it is printed": (
