@@ -1,4 +1,4 @@
-"""Requests that went wrong once: the builder, gpcm and the library give one verdict on each, and send what was meant."""
+"""Requests that went wrong once: builder, gpcm and library give one verdict, and what was meant is sent."""
 
 import codecs
 import json
@@ -69,7 +69,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "somebody's number beside the patient": (
         observation(subject={"reference": "Patient/patient", "identifier": SOMEBODY}), "Observation.subject.identifier",
     ),
-    "somebody as performer": (observation(performer=[{"display": "Ada Quillfeather"}]), "Observation.performer[0].disp"),
+    "somebody as performer": (observation(performer=[{"display": "Ada Quillfeather"}]), "Observation.performer[0].d"),
     "somebody's number in an identifier": (observation(identifier=[SOMEBODY]), "Observation.identifier[0].value"),
     "compact time in a resource": (observation(issued="20261120194000"), "Observation.issued: must be a time"),
     "number for a text": (observation(valueString=7), "Observation.valueString: must be text, in quotation marks"),

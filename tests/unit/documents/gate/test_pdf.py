@@ -97,7 +97,7 @@ ACTIVE = {
               objects=[f"<< /Type /Annot /Subtype /Link /Rect [0 0 9 9] /A {SCRIPT} >>"]), "JavaScript",
     ),
     "script as an address": (
-        a_pdf(page="/Annots [<< /Subtype /Link /Rect [0 0 9 9] /A << /S /URI /URI (JavaScript:app.alert\\(1\\)) >> >>]"),
+        a_pdf(page="/Annots [<< /Subtype /Link /Rect [0 0 9 9] /A << /S /URI /URI (Javascript:alert\\(1\\)) >> >>]"),
         "JavaScript",
     ),
     "script of a field": (
