@@ -123,6 +123,13 @@ def test_what_agrees_with_the_reference_beside_it_is_sent_as_it_is(beside: Json,
     assert values(message, "//f:Condition/f:subject/f:identifier/f:value/@value") == expected
 
 
+def test_a_surname_that_is_a_title_too_is_a_surname() -> None:
+    inline = [{"content_type": "application/fhir+json", "content": json.dumps(condition(
+        subject={"reference": "Patient/patient", "display": f"DOCTOR, {GIVEN}"}))}]  # fmt: skip
+    (message,) = messages_of(NAME, resources=inline, patient__name__family="Doctor")
+    assert values(written(message, NAME), "//f:Condition/f:subject/f:display/@value") == [f"DOCTOR, {GIVEN}"]
+
+
 @pytest.mark.parametrize("content_type", ["application/fhir+json", "application/fhir+xml"])
 @pytest.mark.parametrize(("beside", "at"), WRONG.values(), ids=list(WRONG))
 def test_what_does_not_is_refused_by_path(beside: Json, at: str, content_type: str) -> None:

@@ -72,7 +72,7 @@ class Party:
 
     def is_called(self, display: object) -> bool:
         """Whether a text has the family name, and otherwise only this person's names and numbers."""
-        words = _words(display) - _TITLES
+        words = _words(display) - (_TITLES - self.family)  # Doctor and Master are surnames, too
         return self.family <= words <= self.words if self.family else bool(words) and words <= self.words
 
     def has(self, identifier: Json) -> bool:
