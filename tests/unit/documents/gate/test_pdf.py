@@ -96,6 +96,10 @@ ACTIVE = {
         a_pdf(page="/Annots [10 0 R]",
               objects=[f"<< /Type /Annot /Subtype /Link /Rect [0 0 9 9] /A {SCRIPT} >>"]), "JavaScript",
     ),
+    "script as an address": (
+        a_pdf(page="/Annots [<< /Subtype /Link /Rect [0 0 9 9] /A << /S /URI /URI (Javascript:alert\\(1\\)) >> >>]"),
+        "JavaScript",
+    ),
     "script of a field": (
         a_pdf(catalog="/AcroForm << /Fields [10 0 R] >>",
               objects=[f"<< /FT /Tx /T (a) /Kids [<< /AA << /K {SCRIPT} >> >>] >>"]), "JavaScript",

@@ -15,6 +15,7 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 """How far a sender's clock may be ahead of ours."""
 
 _TOO_EARLY = f"lies before {EARLIEST.year}: leave it out where it is not known"
+_LONG_AGO = f"lies before {EARLIEST.year}: check the date, and the unit in which the time was counted"
 _FUTURE = "lies in the future: check the date, and the offset from UTC"
 
 
@@ -32,6 +33,9 @@ def implausible(request: Request, now: datetime) -> Iterator[Reason]:
         if at and uk_local(at).date() < request.patient.birth_date <= uk_local(now).date():
             yield Reason(field, "lies before the patient's birth: check both dates")
     consultation = request.consultation
+    for field, at in (("consultation.start", consultation.start), ("consultation.end", consultation.end)):
+        if at and at < EARLIEST:
+            yield Reason(field, _LONG_AGO)
     if consultation.end and consultation.end < consultation.start:
         yield Reason("consultation.end", "lies before its start")
     if consultation.updated and consultation.updated < EARLIEST:

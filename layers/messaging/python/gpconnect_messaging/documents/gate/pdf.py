@@ -29,6 +29,7 @@ _NO_PAGE = "has no page"
 _SCRIPT, _FILES, _XFA = "JavaScript", "embedded files", "an XFA form"
 _ACTIONS = {"/JavaScript": _SCRIPT, "/Rendition": _SCRIPT, "/Launch": "a program to start"}
 _KEYS = {"/JS": _SCRIPT, "/OnInstantiate": _SCRIPT, "/EF": _FILES, "/RichMediaContent": _FILES, "/XFA": _XFA}
+_SCRIPT_URI = re.compile(r"\s*(?:java|vb)script:", re.IGNORECASE)
 # Entries that are drawn or descriptive, never active.
 _NOT_FOLLOWED = frozenset(
     {"/SD", "/SE", "/Contents", "/Resources", "/StructTreeRoot", "/Metadata", "/AP", "/DR", "/PieceInfo", "/Thumb",
@@ -162,6 +163,8 @@ def _active(reader: PdfReader) -> Iterator[str]:
             left += list(found)
         elif isinstance(found, DictionaryObject):
             kind = str(found.raw_get("/S").get_object()) if "/S" in found else ""
+            if _SCRIPT_URI.match(str(found.get("/URI", ""))):
+                yield _SCRIPT
             if kind in _ACTIONS and (kind != "/Rendition" or "/JS" in found):
                 yield _ACTIONS[kind]
             yield from (name for key, name in _KEYS.items() if found.get(key))
