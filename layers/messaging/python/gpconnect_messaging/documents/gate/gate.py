@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from gpconnect_messaging.documents.gate import limits
 from gpconnect_messaging.documents.gate.opener import SHARED, Opener
-from gpconnect_messaging.media_types import DocumentType, declared_charset, document_type, supported_types
+from gpconnect_messaging.media_types import UNSUPPORTED, DocumentType, declared_charset, document_type
 from gpconnect_messaging.sizes import in_megabytes
 
 
@@ -40,7 +40,7 @@ class DocumentGate:
         """Open a document that the request declares as `content_type`. Raises GateUnavailableError."""
         kind = document_type(content_type)
         if kind is None:
-            return Verdict(f"has a type that may not be sent: use one of {', '.join(supported_types())}")
+            return Verdict(UNSUPPORTED)
         with tempfile.TemporaryFile() as file:
             size = 0
             for chunk in chunks:
