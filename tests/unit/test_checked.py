@@ -156,3 +156,11 @@ def test_a_mailbox_that_no_environment_can_have_is_named_before_the_request_is_d
     request = parse_request(json.dumps(request_data(name, mailbox=mailbox)).encode())
     [reason] = reasons_of(require_in_order, request, beside(name), now=CREATED_AT)
     assert reason.startswith("mailbox: must be a MESH mailbox id")
+
+
+@pytest.mark.parametrize("beside_it", [None, b"<html>"])
+def test_a_type_that_may_not_be_sent_is_named_once_even_where_the_file_is_not_there(beside_it: bytes | None) -> None:
+    documents = [{"key": "a.doc", "content_type": "application/msword", "title": "Letter", "primary": False}]
+    request = parse_request(json.dumps(request_data("rendered-report", documents=documents)).encode())
+    [reason] = reasons_of(require_in_order, request, lambda _: beside_it, now=CREATED_AT)
+    assert reason.startswith("documents[0]: has a type that may not be sent: use one of application/pdf, ")

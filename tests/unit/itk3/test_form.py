@@ -384,7 +384,7 @@ def test_what_xml_allows_before_its_element_is_taken(before: str) -> None:
 def test_a_code_of_snomed_ct_is_a_concepts_or_an_expression_of_concepts(system: str, code: str, is_right: bool) -> None:
     found = refusals(qualification=[{"code": {"coding": [{"system": system, "code": code}]}}])
     path = ".qualification[0].code.coding[0].code: "
-    rule = "is not a SNOMED CT concept id: digits only, the last one the check digit"
+    rule = "is not a SNOMED CT concept id, digits with the last one the check digit: check every digit"
     assert found == ([] if is_right or "snomed" not in system else [path + rule])
 
 

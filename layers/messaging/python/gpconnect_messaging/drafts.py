@@ -109,7 +109,7 @@ def require_in_order(
         _opened(sent, contents.__getitem__, gate)
         supplied = _supplied(sent, contents.__getitem__)
     except RequestRefusedError as refused:
-        reasons += refused.reasons
+        reasons += [reason for reason in refused.reasons if reason not in reasons]
     if reasons:
         raise RequestRefusedError(reasons)
     if not any(resource.key and contents[resource.key] is None for resource in sent.resources):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpconnect_messaging.identifiers import OWN_MAILBOX_ID_RULE, NumberRange, is_mailbox_id, number_range
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.media_types import media_type
+from gpconnect_messaging.media_types import UNSUPPORTED, document_type, media_type
 from gpconnect_messaging.requests.damage import damage
 from gpconnect_messaging.requests.models import Author, Request, Withdrawal
 from gpconnect_messaging.requests.plausibility import implausible
@@ -88,6 +88,9 @@ def _use_case(request: Request) -> Iterator[Reason]:
     if request.device and Author.DEVICE not in request.authors:
         # Nothing else in a message refers to it, and a FHIR document may not have an unreferenced resource.
         yield Reason("device", "is given, and authors does not name it: name it there, or leave it out")
+    for index, document in enumerate(request.documents):
+        if document_type(document.content_type) is None:
+            yield Reason(f"documents[{index}]", UNSUPPORTED)
     primary = request.primary
     if primary is None and not use_case.rendered:
         yield Reason("documents", "exactly one document must be primary")

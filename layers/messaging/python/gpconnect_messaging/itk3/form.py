@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
-from gpconnect_messaging.identifiers import SNOMED_CT, is_expression
+from gpconnect_messaging.identifiers import NO_CONCEPT_ID, SNOMED_CT, is_expression
 from gpconnect_messaging.itk3.stu3 import WELL_WRITTEN, WHOLE_NUMBERS, Json, Slot, plan_of
 from gpconnect_messaging.requests.damage import damage
 from gpconnect_messaging.requests.fields import XML_FORBIDS
@@ -104,7 +104,7 @@ def _in_members(members: Json, kind: str, path: str) -> Iterator[Reason]:
             yield Reason(f"{path}.{names}", "is missing")
     code = members.get("code") if kind == "Coding" and members.get("system") == SNOMED_CT else None
     if isinstance(code, str) and not is_expression(code):
-        yield Reason(f"{path}.code", "is not a SNOMED CT concept id: digits only, the last one the check digit")
+        yield Reason(f"{path}.code", NO_CONCEPT_ID)
     if kind == "Extension":
         if "url" not in members:
             yield Reason(f"{path}.url", "is missing")

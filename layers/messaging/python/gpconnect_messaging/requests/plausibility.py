@@ -37,13 +37,13 @@ def implausible(request: Request, now: datetime) -> Iterator[Reason]:
         if at and at < EARLIEST:
             yield Reason(field, _LONG_AGO)
     if consultation.end and consultation.end < consultation.start:
-        yield Reason("consultation.end", "lies before its start")
+        yield Reason("consultation.end", "lies before its start: check both")
     if consultation.updated and consultation.updated < EARLIEST:
         yield Reason("consultation.updated", _TOO_EARLY)
     elif consultation.updated and consultation.updated < consultation.start - CLOCKS_DIFFER:
-        yield Reason("consultation.updated", "lies before the consultation's start")
+        yield Reason("consultation.updated", "lies before the consultation's start: check both")
     if event and event.start and event.end and event.end < event.start:
-        yield Reason("event.end", "lies before its start")
+        yield Reason("event.end", "lies before its start: check both")
     for index, attachment in enumerate(consultation.unsent_attachments):
         if attachment.created > now + CLOCKS_DIFFER:
             yield Reason(f"consultation.unsent_attachments[{index}].created", _FUTURE)

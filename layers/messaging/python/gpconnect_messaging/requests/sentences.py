@@ -31,7 +31,8 @@ _RULES = {
 _SYNONYMS = {
     "dob": ("birth_date",), "date_of_birth": ("birth_date",), "surname": ("family",), "last_name": ("family",),
     "forenames": ("given",), "first_name": ("given",), "telephone": ("phone", "phones"),
-    "mime_type": ("content_type",), "filename": ("key",), "file_name": ("key",),
+    "mime_type": ("content_type",), "filename": ("key",), "file_name": ("key",), "file": ("key",),
+    "attachments": ("documents",), "clinician": ("practitioner",),
 }  # fmt: skip
 """Other names for our fields."""
 

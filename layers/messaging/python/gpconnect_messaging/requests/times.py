@@ -48,7 +48,7 @@ def _read_date(value: object) -> date:
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise ValueError("is a day that its month does not have") from None
+        raise ValueError("is a day that its month does not have: check the date") from None
 
 
 def _read_time(value: object) -> datetime:
@@ -62,7 +62,7 @@ def _read_time(value: object) -> datetime:
     try:
         return datetime.fromisoformat(value)
     except ValueError:
-        raise ValueError("is a day that its month does not have") from None
+        raise ValueError("is a day that its month does not have: check the date") from None
 
 
 Day = Annotated[

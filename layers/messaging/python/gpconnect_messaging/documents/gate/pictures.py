@@ -32,14 +32,15 @@ def examine(media_type: str, file: IO[bytes]) -> Findings:
             # A phone's JPEG can contain further pictures, which viewers do not show.
             frames = getattr(image, "n_frames", 1) if media_type == "image/tiff" else 1
             if frames > limits.MOST_FRAMES:
-                raise RefusedError(f"has more than {limits.MOST_FRAMES} pages")
+                raise RefusedError(f"has more than {limits.MOST_FRAMES} pages", "send it in parts")
             for frame in range(frames):
                 image.seek(frame)
                 if not may_be_decoded(image, 1):  # a JPEG is read completely and kept reduced
-                    raise RefusedError("has more pixels than can be opened safely")
+                    raise RefusedError("has more pixels than can be opened safely", "save it in a smaller size")
                 image.load()
     except (RefusedError, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - a decoder raises any error on damaged data: TypeError, struct.error, OSError, …
-        raise RefusedError("cannot be decoded whole: it is cut off, damaged, or of a rare kind") from None
+        rule = "cannot be decoded whole, since it is cut off, damaged, or of a rare kind"
+        raise RefusedError(rule, "open it, and save it again") from None
     return Findings()
