@@ -99,9 +99,12 @@ ADDRESSES = {"ǼBY": "AEBY", "Ǿster": "Oster", "ŉDIAYE": "'NDIAYE", "WRI\u00ad
 
 def verdicts(folder: Path, raw: bytes) -> tuple[Dropping, Any, list[str]]:
     """Ask the builder, gpcm and the library about a request; return the builder's result and the common reasons."""
-    product = Dropping(folder)
-    product.put(KEY, raw)
-    result = product.builder.dropped("drop", KEY, "1", product.time(), "")
+    product = Dropping()
+    version = product.put(KEY, raw)
+    for key, content in product.dropped.objects.items():
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).write_bytes(content)
+    result = product.builder.dropped("drop", KEY, version, product.clock(), "")
     reasons = [] if result.status is Status.BUILT else product.reasons(result)
     said = CliRunner().invoke(app, ["validate", "--json", str(folder / KEY)])
     assert json.loads(said.stdout)["reasons"] == reasons
@@ -134,7 +137,7 @@ def test_what_is_right_is_accepted_by_all_and_arrives_as_it_is(name: str, tmp_pa
     raw, path, expected = ACCEPTED[name]
     product, result, reasons = verdicts(tmp_path, raw)
     assert reasons == []
-    assert expected in values(etree.fromstring(product.outbox.messages[result.message_id]), path)
+    assert expected in values(etree.fromstring(product.message(result.message_id)), path)
 
 
 @pytest.mark.parametrize("family", ADDRESSES)
