@@ -407,8 +407,8 @@ def test_a_request_whose_document_never_comes_is_refused_in_time_and_can_be_drop
     waiting.time.advance(WAIT)
     refused = waiting.builder.dropped("drop", KEY, "1", arrived, "")
     assert waiting.reasons(refused) == [
-        "documents[0].key: names no file in the drop bucket (letter case counts), and none came within 10 minutes of it: "
-        "put it there, and drop the request again"
+        "documents[0].key: names no file in the drop bucket (letter case counts), and none came within 10 minutes of "
+        "it: put it there, and drop the request again"
     ]
     waiting.put("in/one/report.pdf", PDF)
     assert waiting.builder.dropped("drop", KEY, "1", arrived, "") == refused, (
