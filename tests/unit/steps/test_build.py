@@ -355,9 +355,9 @@ def test_every_document_that_is_wrong_is_named(product: Dropping) -> None:
     product.dropped.delete_object(Key="in/one/wound.png")
     found = product.drops("consultation-report-2.0-attachments", encounter="another", key="in/one/again/request.json")
     assert product.reasons(found) == [
-        "documents[0].key: names no file in the drop bucket",
-        "documents[1].key: names no file in the drop bucket",
-        "documents[2].key: names no file in the drop bucket",
+        "documents[0].key: names no file in the drop bucket (letter case counts)",
+        "documents[1].key: names no file in the drop bucket (letter case counts)",
+        "documents[2].key: names no file in the drop bucket (letter case counts)",
     ]
 
 
@@ -406,8 +406,8 @@ def test_a_request_whose_document_never_comes_is_refused_in_time_and_can_be_drop
     waiting.clock.advance(WAIT)
     refused = waiting.builder.dropped("drop", KEY, "1", arrived, "")
     assert waiting.reasons(refused) == [
-        "documents[0].key: names no file in the drop bucket, and none came within 10 minutes of it: put it there, and "
-        "drop the request again"
+        "documents[0].key: names no file in the drop bucket (letter case counts), and none came within 10 minutes of "
+        "it: put it there, and drop the request again"
     ]
     waiting.put("in/one/report.pdf", PDF)
     assert waiting.builder.dropped("drop", KEY, "1", arrived, "") == refused, (
@@ -437,7 +437,7 @@ def test_a_held_requests_document_that_was_removed_is_not_waited_for() -> None:
     product.dropped.expire("in/one/report.pdf")
     product.clock.advance(WINDOW + MINUTE)
     refused = product.builder.release(held.message_id)
-    assert product.reasons(refused) == ["documents[0].key: names no file in the drop bucket"]
+    assert product.reasons(refused) == ["documents[0].key: names no file in the drop bucket (letter case counts)"]
 
 
 def ready(product: Dropping, key: str = KEY, **changes: Any) -> BuildResult:
@@ -461,7 +461,7 @@ def test_a_ready_resource_may_lie_in_a_file_beside_the_request(product: Dropping
 def test_a_ready_resource_that_is_not_there_is_refused(product: Dropping, monkeypatch: pytest.MonkeyPatch) -> None:
     by_key = {name: value for name, value in CONDITION.items() if name != "content"} | {"key": "condition.json"}
     refused = ready(product, resources=[CONDITION, by_key])
-    assert product.reasons(refused) == ["resources[1].key: names no file in the drop bucket"]
+    assert product.reasons(refused) == ["resources[1].key: names no file in the drop bucket (letter case counts)"]
     product.put("in/one/condition.json", CONDITION["content"].encode())
     read = product.drop.read
 

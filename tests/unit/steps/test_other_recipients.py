@@ -323,7 +323,7 @@ def test_what_never_left_cannot_be_void(product: TwoRecipients) -> None:
 @pytest.mark.parametrize(
     ("resource", "reason"),
     [
-        ({"key": "no-such-file.json"}, "resources[0].key: names no file in the drop bucket"),
+        ({"key": "no-such-file.json"}, "resources[0].key: names no file in the drop bucket (letter case counts)"),
         ({"content": "{}"}, "resources[0]: must be one resource of "),
         (
             {"content": '{"resourceType": "Task", "status": "requested", "intent": "order",'

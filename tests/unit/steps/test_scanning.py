@@ -207,7 +207,7 @@ def test_a_document_that_another_request_received_and_its_sender_removed_is_not_
     product.dropped.delete_object(Key="a/wound.png")
     built = product.receives_whole()
     assert built.status is Status.INVALID
-    assert product.reasons(built) == ["documents[0].key: names no file in the drop bucket"]
+    assert product.reasons(built) == ["documents[0].key: names no file in the drop bucket (letter case counts)"]
 
 
 def test_a_held_request_is_released_only_from_versions_that_are_clean() -> None:

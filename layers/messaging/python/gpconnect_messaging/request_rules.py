@@ -23,7 +23,19 @@ if TYPE_CHECKING:  # the module also reads parameters, which needs boto3
 def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRange, now: datetime) -> Iterator[Reason]:
     """Yield a reason for every rule that the request breaks."""
     yield from _nhs_number(request, numbers)
-    yield from _broken_under_any_settings(request, now)
+    yield from _damaged("", request.model_dump(exclude={"resources"}))  # resources report their own paths
+    if not is_mailbox_id(request.mailbox):  # no environment can have such a mailbox
+        yield Reason("mailbox", f"must be {OWN_MAILBOX_ID_RULE}")
+    if fault := surname_fault(request.patient.name.family):
+        yield Reason("patient.name.family", fault)
+    yield from implausible(request, now)
+    yield from _use_case(request)
+    if request.care_provider:
+        ods_code = request.care_provider.ods_code
+        if request.registered_practice and request.registered_practice.ods_code == ods_code:
+            yield Reason("care_provider.ods_code", "is the registered practice, which gets the document anyway")
+        if request.organisation.ods_code == ods_code:
+            yield Reason("care_provider.ods_code", "is the sending organisation itself")
     if request.organisation.ods_code != mailbox.ods_code:
         yield Reason("organisation.ods_code", "is not the organisation that the sending mailbox belongs to")
     rules = USE_CASES[request.use_case].versions.get(mailbox.specification)
@@ -49,22 +61,6 @@ def _damaged(path: str, value: Any) -> Iterator[Reason]:
         yield from _damaged(f"{path}.{name}", inner)
     for index, inner in enumerate(value) if isinstance(value, list) else ():
         yield from _damaged(f"{path}[{index}]", inner)
-
-
-def _broken_under_any_settings(request: Request, now: datetime) -> Iterator[Reason]:
-    yield from _damaged("", request.model_dump(exclude={"resources"}))  # resources report their own paths
-    if not is_mailbox_id(request.mailbox):  # no environment can have such a mailbox
-        yield Reason("mailbox", f"must be {OWN_MAILBOX_ID_RULE}")
-    if fault := surname_fault(request.patient.name.family):
-        yield Reason("patient.name.family", fault)
-    yield from implausible(request, now)
-    yield from _use_case(request)
-    if request.care_provider:
-        ods_code = request.care_provider.ods_code
-        if request.registered_practice and request.registered_practice.ods_code == ods_code:
-            yield Reason("care_provider.ods_code", "is the registered practice, which gets the document anyway")
-        if request.organisation.ods_code == ods_code:
-            yield Reason("care_provider.ods_code", "is the sending organisation itself")
 
 
 def _nhs_number(request: Request, numbers: NumberRange) -> Iterator[Reason]:

@@ -39,6 +39,8 @@ def examine(content: bytes) -> Findings:
         elif word == b"bin":  # that many bytes of binary data follow; twelve digits exceed any file
             position += max(0, int((number or b"0")[:12]))
         elif word == b"fldinst":
+            if fields and not fields[-1][1].strip():  # the outer field's name is the result of this field
+                fields[-1][1].extend(b"\xff")
             fields.append((depth, bytearray()))
         elif word == b"u" and fields:
             fields[-1][1].extend(b"\xff")  # readers differ in the letter that they show

@@ -9,6 +9,7 @@ import codecs
 import re
 
 from gpconnect_messaging.documents.gate.findings import Findings, RefusedError
+from gpconnect_messaging.safe_parsing import begins_in
 from gpconnect_messaging.visible import LOST, TURNING, is_blank
 
 _MARKS = (
@@ -81,6 +82,8 @@ def _decoded(content: bytes, charset: str | None) -> tuple[str, str]:
         if declared and not marked.startswith(_CODECS[declared][:6]):
             raise RefusedError(f"has a byte order mark, and the charset says {_CODECS[declared]}", _CHARSET)
         return marked, _strictly(content, marked)
+    if declared is None and begins_in(content)[1]:
+        raise RefusedError("is UTF-16 or UTF-32 without a byte order mark: save it as UTF-8, or name the charset")
     if declared in {None, "utf-8"}:
         try:
             return "utf-8", content.decode()
