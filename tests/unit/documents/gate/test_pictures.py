@@ -53,6 +53,15 @@ def test_a_cut_jpeg_of_any_kind_is_refused(options: dict[str, Any]) -> None:
     assert "cannot be decoded whole" in refusal(whole[: len(whole) * 9 // 10], "JPEG")
 
 
+@pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("share", [0.31, 0.52, 0.83, 0.96])
+def test_a_cut_jpeg_with_an_end_mark_is_refused(options: dict[str, Any], mode: str, share: float) -> None:
+    whole = picture("JPEG", mode, size=(640, 480), **options)
+    assert refusal(whole, "JPEG") == "accepted"
+    assert "cannot be decoded whole" in refusal(whole[: int(share * len(whole))] + whole[-2:], "JPEG")
+
+
 def test_a_png_whose_end_alone_is_missing_or_whose_data_was_changed_is_refused() -> None:
     whole = picture("PNG")
     changed = bytearray(whole)

@@ -1,5 +1,6 @@
 """JPEG, PNG and TIFF: decoded completely, all pages of a TIFF, to detect truncated or damaged files."""
 
+import io
 import warnings
 from typing import IO
 
@@ -38,6 +39,15 @@ def examine(media_type: str, file: IO[bytes]) -> Findings:
                 if not may_be_decoded(image, 1):  # a JPEG is read completely and kept reduced
                     raise RefusedError("has more pixels than can be opened safely", "save it in a smaller size")
                 image.load()
+            if media_type == "image/jpeg":
+                # Missing data is drawn in grey without an error; behind complete data more bytes change nothing.
+                file.seek(0)
+                coded, end, _ = file.read().rpartition(b"\xff\xd9")
+                more = io.BytesIO(coded.rstrip(b"\xff") + bytes(range(192, 224)) + end)
+                with Image.open(more, formats=formats) as longer:
+                    may_be_decoded(longer, 1)
+                    if longer.tobytes() != image.tobytes():
+                        raise ValueError
     except (RefusedError, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - a decoder raises any error on damaged data: TypeError, struct.error, OSError, …
