@@ -75,6 +75,13 @@ def test_all_pages_of_a_tiff_are_decoded() -> None:
     assert "cannot be decoded whole" in refusal(pages(3, compression="group4")[:-20], "TIFF")
 
 
+def test_a_fax_with_a_damaged_line_is_refused() -> None:
+    whole = bytearray(picture("TIFF", "1", size=(640, 480), compression="group4"))
+    assert refusal(bytes(whole), "TIFF") == "accepted"
+    whole[len(whole) // 2] ^= 0x55
+    assert "cannot be decoded whole" in refusal(bytes(whole), "TIFF")
+
+
 def test_a_tiff_of_ten_thousand_pages_is_refused_before_they_are_decoded() -> None:
     assert refusal(pages(501), "TIFF") == "has more than 500 pages: send it in parts"
 
