@@ -53,6 +53,15 @@ def test_a_cut_jpeg_of_any_kind_is_refused(options: dict[str, Any]) -> None:
     assert "cannot be decoded whole" in refusal(whole[: len(whole) * 9 // 10], "JPEG")
 
 
+@pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("share", [0.31, 0.52, 0.83, 0.96])
+def test_a_cut_jpeg_with_an_end_mark_is_refused(options: dict[str, Any], mode: str, share: float) -> None:
+    whole = picture("JPEG", mode, size=(640, 480), **options)
+    assert refusal(whole, "JPEG") == "accepted"
+    assert "cannot be decoded whole" in refusal(whole[: int(share * len(whole))] + whole[-2:], "JPEG")
+
+
 def test_a_png_whose_end_alone_is_missing_or_whose_data_was_changed_is_refused() -> None:
     whole = picture("PNG")
     changed = bytearray(whole)
@@ -64,6 +73,13 @@ def test_a_png_whose_end_alone_is_missing_or_whose_data_was_changed_is_refused()
 def test_all_pages_of_a_tiff_are_decoded() -> None:
     assert refusal(pages(40), "TIFF") == "accepted"
     assert "cannot be decoded whole" in refusal(pages(3, compression="group4")[:-20], "TIFF")
+
+
+def test_a_fax_with_a_damaged_line_is_refused() -> None:
+    whole = bytearray(picture("TIFF", "1", size=(640, 480), compression="group4"))
+    assert refusal(bytes(whole), "TIFF") == "accepted"
+    whole[len(whole) // 2] ^= 0x55
+    assert "cannot be decoded whole" in refusal(bytes(whole), "TIFF")
 
 
 def test_a_tiff_of_ten_thousand_pages_is_refused_before_they_are_decoded() -> None:
