@@ -267,9 +267,9 @@ the hold ends, so that the versions sent are consecutive. No version is uploaded
 never be sent.
 
 A version that waits for one that can never be sent (because it is damaged in the outbox, or was never stored) waits
-until an operator skips the earlier one: `OperatorActions.skip_earlier_versions`, with the operator's id and a reason. The
-earlier version becomes `SUPERSEDED` and is never sent, since it would replace the newer one; if MESH had it after all,
-a person is notified.
+until an operator skips the earlier one: `OperatorActions.skip_earlier_versions`, with the operator's id and a reason.
+The earlier version becomes `SUPERSEDED` and is never sent, since it would replace the newer one; if MESH had it after
+all, a person is notified.
 
 A withdrawal also stops a version that was given and is not stored yet: the builder finds it `WITHDRAWN`.
 
