@@ -499,7 +499,7 @@ class Intake:
     def release(self, request_id: str, mailbox: str) -> None:
         self.waiting[request_id] = None
 
-    def again(self, request_id: str, mailbox: str) -> None:
+    def resubmit(self, request_id: str, mailbox: str) -> None:
         self.ordered[request_id] = None
 
     def take_ordered(self) -> list[str]:

@@ -300,5 +300,5 @@ lose it.
 
 A received message that the poller cannot process in five polls is quarantined: it stays in MESH, no poll tries it
 again, and a notification names it. When the cause is fixed, an operator releases it from quarantine:
-`gpcm mailbox let-in MAILBOX MESSAGE` ([Operations](operations.md)).
+`gpcm mailbox retry MAILBOX MESSAGE` ([Operations](operations.md)).
 """

@@ -147,7 +147,7 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
         finding["well"] for finding in gpcm.value("mailbox", "check", "Y90001OT001", "--practice", "A20047")["findings"]
     )
     assert "MESH accepts" in gpcm.well("mailbox", "check", "Y90001OT001")
-    assert gpcm.run("mailbox", "let-in", "Y90001OT001", "20260101", "--yes").exit_code == ExitStatus.NOT_POSSIBLE
+    assert gpcm.run("mailbox", "retry", "Y90001OT001", "20260101", "--yes").exit_code == ExitStatus.NOT_POSSIBLE
 
     # Ask for messages.
     folder = tmp_path / "report"

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpconnect_messaging.ledger.lifecycle import Status
-from gpconnect_messaging.steps.build import BuildResult
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from tests.crash_injection import Crasher
 from tests.examples import request_data
 from tests.identifiers import key_of

@@ -142,6 +142,14 @@ def test_without_settings_is_refused_what_any_settings_refuse_and_nothing_else(n
         assert alone or all(any(words in reason for words in OF_SETTINGS) for reason in of_builder), field
 
 
+def test_what_every_specification_refuses_for_another_reason_is_refused_without_settings() -> None:
+    """1.5 sends a confidential consultation redacted and without codes beside it, and 2.0 does not send it."""
+    name = "generic-document-1.5"
+    request = parse_request(json.dumps(request_data(name, consultation__confidential=True)).encode())
+    found = reasons_of(require_in_order, request, beside(name), now=CREATED_AT)
+    assert any("must be left out of a confidential consultation" in reason for reason in found)
+
+
 @pytest.mark.parametrize("mailbox", ["ABCDE", "12345", "Y9000123456"])
 def test_a_mailbox_that_no_environment_can_have_is_named_before_the_request_is_dropped(mailbox: str) -> None:
     name = "consultation-report-2.0"

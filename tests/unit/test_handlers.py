@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import boto3
 import pytest
+from aws_lambda_powertools import Logger
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.derivation import IdentifiersSecretError
@@ -22,15 +23,16 @@ from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.reconciliation import Balance, DropFindings, MailboxBalance
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.pds.errors import Authentication, RetryLater, Unavailable
-from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.steps.due_work import SweepResult
 from gpconnect_messaging.steps.escalate import EscalationResult
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.poll import PollResult
 from gpconnect_messaging.steps.reconcile import Unfinished
 from gpconnect_messaging.steps.send import NotAuthorisedError
 from gpconnect_messaging.steps.waiting import NotReadyError
 from tests.identifiers import SECRET
 from tests.in_memory import Secrets, Table
+from tests.lambda_context import REQUEST_ID, Context
 from tests.metrics import Metric, documented, logged
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
@@ -41,11 +43,6 @@ RECORDED = ("Message", "Upload", "TimeTo", "AnsweredNo", "RecipientUnresolved")
 
 Load = Callable[[str], ModuleType]
 T = TypeVar("T", PollResult, SweepResult, EscalationResult)
-
-
-class Context(SimpleNamespace):
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
 
 
 SHARED = "gpconnect-messaging-prod-IntakeWorkQueue1A2B3C4D-intake"
@@ -65,6 +62,19 @@ def queued(*bodies: str, queue: str = SHARED) -> dict[str, Any]:
             for number, body in enumerate(bodies)
         ]
     }
+
+
+def _forget_clients() -> None:
+    for cached in (wiring._client, wiring._of_builder, wiring._of_sender, wiring._of_poller):
+        cached.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _own_clients() -> Iterator[None]:
+    """Let no test use another's clients, which a process keeps."""
+    _forget_clients()
+    yield
+    _forget_clients()
 
 
 @pytest.fixture
@@ -237,20 +247,17 @@ Start = Callable[[str, Mapping[str, Any]], None]
 
 
 @pytest.fixture
-def start(load: Load, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def start(load: Load, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Start a function over one table, with this content of the secret that ids are derived with."""
-    table, made = Table(), (wiring._dynamodb, wiring._ledger, wiring._notifier, wiring._identifiers)
+    table = Table()
 
     def started(function: str, secret: Mapping[str, Any]) -> None:
-        for kept in made:
-            kept.cache_clear()
+        _forget_clients()
         clients: dict[str, Any] = {"dynamodb": table, "secretsmanager": Secrets({"identifiers_secret": dict(secret)})}
         monkeypatch.setattr(boto3, "client", lambda service, **_: clients.get(service, object()))
         load(function)
 
-    yield started
-    for kept in made:
-        kept.cache_clear()
+    return started
 
 
 @pytest.mark.parametrize("function", ["builder", "poller"])
@@ -539,3 +546,12 @@ def test_an_event_that_names_no_version_is_told_to_the_builder_as_such(
     }  # fmt: skip
     load("builder").handler(queued(json.dumps(event)), Context())
     assert versions == [""]
+
+
+@pytest.mark.parametrize("use", [builder, sender, poller])
+def test_every_log_line_names_the_invocation(
+    use: Callable[[Load, pytest.MonkeyPatch], None], load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(load, monkeypatch)
+    logger: Logger = load(use.__name__).logger
+    assert logger.get_current_keys()["function_request_id"] == REQUEST_ID

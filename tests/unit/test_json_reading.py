@@ -1,5 +1,6 @@
 import codecs
 import json
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -154,6 +155,15 @@ def test_brackets_side_by_side_or_in_a_text_are_no_levels() -> None:
     assert read("[" + "[]," * 100 + "[]]") == [[]] * 101
     assert read(json.dumps(["[" * 100 + '"\\']))[0].startswith("[[")
     assert len(read("[" * 40 + "]" * 40)) == 1
+
+
+@pytest.mark.parametrize("end", ["", "\\"])
+def test_a_text_that_is_cut_short_is_said_to_be_so_at_once_whatever_stands_in_it(end: str) -> None:
+    """A ready resource that is written into a request has a quotation mark behind a backslash around every name."""
+    started = time.process_time()
+    error = refusal('{"content": "' + '[{\\"name\\": ' * 80_000 + end, largest=1_048_576)
+    assert "a text is not closed" in error.cause
+    assert time.process_time() - started < 2
 
 
 def test_the_bound_on_size_is_exact_and_in_words() -> None:

@@ -178,6 +178,8 @@ def test_so_it_is_at_any_depth_and_in_an_extension(beside: Json, at: str) -> Non
             {"identifier": [{"type": {"text": "NHS number"}, **identifier(OTHER_NUMBER, "https://ehr.example/id")}]},
             "Condition.identifier[0].value",
         ),
+        ({"identifier": [{"value": OTHER_NUMBER}]}, "Condition.identifier[0].value"),
+        ({"identifier": [{"type": {"text": "NHS"}, "value": OTHER_NUMBER}]}, "Condition.identifier[0].value"),
         (
             {"identifier": [{"system": NHS, "_value": {"extension": [{"url": "u", "valueString": OTHER_NUMBER}]}}]},
             "Condition.identifier[0].value",

@@ -394,13 +394,13 @@ def test_a_released_message_is_new_again_and_who_did_it_is_recorded(terminal: Te
     for _ in range(6):
         terminal.environment.ledger.try_received(MAILBOX, mesh_message_id)
     terminal.environment.ledger.received(received, unmatched_because="it could not be taken in")
-    terminal.well("mailbox", "let-in", MAILBOX, mesh_message_id, "--yes")
+    terminal.well("mailbox", "retry", MAILBOX, mesh_message_id, "--yes")
     assert terminal.environment.ledger.find_received(MAILBOX, mesh_message_id) is None
     assert terminal.environment.ledger.try_received(MAILBOX, mesh_message_id) == 1
     now = terminal.environment.now()
     events = list(terminal.environment.trail.between(now - timedelta(minutes=5), now + timedelta(minutes=5)))
-    assert [event.actor for event in events if event.what == "let in what was set aside"] == ["j.doe"]
-    again = terminal.run("mailbox", "let-in", MAILBOX, mesh_message_id, "--yes")
+    assert [event.actor for event in events if event.what == "quarantined message retried"] == ["j.doe"]
+    again = terminal.run("mailbox", "retry", MAILBOX, mesh_message_id, "--yes")
     assert again.exit_code == ExitStatus.NOT_POSSIBLE
     assert "not quarantined" in again.stderr
 

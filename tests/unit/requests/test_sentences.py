@@ -3,6 +3,7 @@
 
 import codecs
 import json
+import time
 from typing import Any
 
 import pytest
@@ -114,6 +115,13 @@ def test_no_sentence_speaks_of_expressions_or_of_the_library(mistake: str) -> No
     assert not any(
         word in text for word in ("^", "[A-Z", " items", "Input", "pydantic", "WRIGHT", "Garth", "9658218865")
     )
+
+
+def test_tens_of_thousands_of_mistakes_are_answered_within_seconds() -> None:
+    started = time.process_time()
+    found = reasons(with_change(patient={f"{number}": 0 for number in range(60_000)}))
+    assert any("number 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, … in it" in reason for reason in found)
+    assert time.process_time() - started < 10
 
 
 def test_a_byte_order_mark_is_no_mistake() -> None:

@@ -13,8 +13,9 @@ from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.mesh.models import OutboundMessage, SendReceipt
 from gpconnect_messaging.notifications import Notifier
-from gpconnect_messaging.steps.build import Builder, BuildResult
+from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.due_work import Sweep
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.operator_actions import OperatorActions
 from gpconnect_messaging.steps.send import Sender
 from gpconnect_messaging.storage import Evidence

@@ -16,9 +16,11 @@ from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, Status
 from gpconnect_messaging.ledger.records import Order, Origin
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.requests.models import LARGEST_REQUEST
-from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
-from gpconnect_messaging.steps import build
-from gpconnect_messaging.steps.build import Builder, BuildResult, UnknownRequestError
+from gpconnect_messaging.requests.refusal import MOST_REASONS, Reason, RequestRefusedError
+from gpconnect_messaging.steps import message_pipeline, request_content
+from gpconnect_messaging.steps.build import Builder
+from gpconnect_messaging.steps.message_pipeline import REPLACEMENT_WINDOW, BuildResult, UnknownRequestError
+from gpconnect_messaging.steps.release import CLOCKS_DIFFER
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import DropFile, Evidence, NotThereError
 from tests.examples import MAILBOXES, REQUESTS, request_data
@@ -153,7 +155,7 @@ def test_a_request_on_the_queue_needs_an_id_of_its_own_and_a_dropped_one_does_no
 
 
 def test_what_nobody_ordered_or_holds_is_not_built(product: Dropping) -> None:
-    for unknown in (product.builder.again, product.builder.release):
+    for unknown in (product.builder.resubmitted, product.builder.release):
         with pytest.raises(UnknownRequestError):
             unknown("5f0e7f58-0000-5000-8000-000000000009")
 
@@ -194,7 +196,7 @@ def test_a_request_is_taken_in_again_with_its_documents_of_then(
         return stat(key, version)
 
     monkeypatch.setattr(product.drop, "stat", noting)
-    built = product.builder.again(again)
+    built = product.builder.resubmitted(again)
     assert built.status is Status.BUILT
     assert looks == ["1"]
     assert {request_id, again} <= product.received()
@@ -205,7 +207,7 @@ def test_a_request_is_taken_in_again_with_its_documents_of_then(
 def test_a_request_that_is_not_kept_cannot_be_taken_in_again(
     product: Dropping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = product.builder.again(order(monkeypatch, product, "gone"))
+    refused = product.builder.resubmitted(order(monkeypatch, product, "gone"))
     assert product.reasons(refused) == ["request: is not kept any longer"]
 
 
@@ -214,7 +216,7 @@ def test_a_request_that_is_refused_once_more_is_read_with_its_newest_documents_t
 ) -> None:
     wrong = json.dumps(request_data(SAMPLE, patient__birth_date="2199-01-01")).encode()
     product.evidence.keep_request("kept", wrong, product.time())
-    refused = product.builder.again(order(monkeypatch, product, "kept", arrived=product.time()))
+    refused = product.builder.resubmitted(order(monkeypatch, product, "kept", arrived=product.time()))
     assert refused.status is Status.INVALID
     origin = product.ledger.find_origin(refused.message_id)
     assert origin is not None
@@ -265,7 +267,7 @@ def test_a_request_is_as_old_as_now_where_its_order_does_not_say_when_it_first_c
 ) -> None:
     product.evidence.keep_request("kept", json.dumps(request_data(SAMPLE)).encode(), product.time())
     before = product.time()
-    built = product.builder.again(order(monkeypatch, product, "kept"))
+    built = product.builder.resubmitted(order(monkeypatch, product, "kept"))
     (event,) = product.row(built.message_id).history.of(EventType.BUILT)
     assert before.isoformat() < event.details["arrived"] < product.time().isoformat()
 
@@ -477,7 +479,7 @@ def test_a_ready_resource_that_is_not_there_is_refused(product: Dropping, monkey
         refused = ready(product, resources=[by_key], key="in/one/a/../request.json", encounter="b")
         assert product.reasons(refused) == ["resources[0].key: was removed before it could be read"]
     product.topic.told.clear()
-    monkeypatch.setattr(build, "LARGEST_RESOURCE", 10)
+    monkeypatch.setattr(request_content, "LARGEST_RESOURCE", 10)
     refused = ready(product, resources=[by_key], key="in/one/b/../request.json", encounter="c")
     assert product.reasons(refused) == ["resources[0]: is larger than 0.00 MB (10 bytes)"]
 
@@ -500,8 +502,8 @@ def test_what_cannot_be_written_as_fhir_is_refused(product: Dropping, monkeypatc
 
 def test_a_request_with_hundreds_of_faults_is_not_listed_to_the_end() -> None:
     faults = [Reason(f"field{number}", "is wrong") for number in range(52)]
-    assert build._listed(faults[:50]) == [f"field{number}: is wrong" for number in range(50)]
-    assert build._listed(faults) == [*(f"field{number}: is wrong" for number in range(50)), "… and 2 more"]
+    assert message_pipeline._listed(faults[:50]) == [f"field{number}: is wrong" for number in range(50)]
+    assert message_pipeline._listed(faults) == [*(f"field{number}: is wrong" for number in range(50)), "… and 2 more"]
 
 
 def test_a_withdrawal_that_breaks_a_rule_is_refused(product: Dropping) -> None:
@@ -603,7 +605,7 @@ def test_a_report_that_is_rendered_shows_the_pictures_of_its_attachments(
 
 
 def test_the_limits_are_what_the_documents_say() -> None:
-    limits = (build.REPLACEMENT_WINDOW, LARGEST_REQUEST, build.CLOCKS_DIFFER, build.MOST_REASONS)
+    limits = (REPLACEMENT_WINDOW, LARGEST_REQUEST, CLOCKS_DIFFER, MOST_REASONS)
     assert limits == (timedelta(hours=24), 1_048_576, MINUTE, 50)
 
 

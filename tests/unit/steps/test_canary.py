@@ -20,12 +20,13 @@ from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.pds.errors import RetryLater
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
-from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.steps.canary import BuildCanary, EndCanary, StartCanaries, UnknownCanaryError
 from gpconnect_messaging.steps.due_work import SweepResult
 from gpconnect_messaging.steps.escalate import EscalationResult
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.send import Sender, UnknownMessageError
 from tests.in_memory import Table
+from tests.lambda_context import Context
 from tests.steps_in_memory import PATIENCE
 
 FUNCTIONS = Path(__file__).resolve().parents[3] / "functions"
@@ -62,11 +63,6 @@ class Untouched:
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"a canary came to {name}")
-
-
-class Context(SimpleNamespace):
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
 
 
 @dataclass

@@ -27,8 +27,9 @@ from gpconnect_messaging.mesh.errors import MeshError, Refused, RetryLater
 from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, OutboundMessage, ReceivedMessage, SendReceipt
 from gpconnect_messaging.notifications import Notifier, write
 from gpconnect_messaging.pds.answers import Practice
-from gpconnect_messaging.steps.build import Builder, BuildResult
+from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.lookup import Registration
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError, Sender
 from gpconnect_messaging.storage import Evidence

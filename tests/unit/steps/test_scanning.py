@@ -11,7 +11,7 @@ import pytest
 from gpconnect_messaging.drop_keys import RECEIVED
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.scan_results import SCAN_TAG
-from gpconnect_messaging.steps.build import BuildResult
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.scanning import MalwareScan
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import DropBucket

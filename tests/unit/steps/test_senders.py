@@ -15,7 +15,7 @@ from gpconnect_messaging.mailboxes.senders import SenderDirectory, SenderSetting
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.replay.policy import ResendMode
 from gpconnect_messaging.steps.attempts import Attempts
-from gpconnect_messaging.steps.build import BuildResult
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from tests.examples import REQUESTS, request_data
 from tests.unit.replay.test_resend import Operated
 from tests.unit.requests.test_senders import Parameters
@@ -165,7 +165,7 @@ def test_what_was_refused_is_refused_again_when_an_operator_has_it_taken_in_agai
     ):
         product.sends_again(ResendMode.REBUILT, ids=(built.message_id,))
         [again] = product.intake.take_ordered()
-        found = product.builder.again(again)
+        found = product.builder.resubmitted(again)
         row = product.row(found.message_id)
         assert (row.status, row.mailbox) == (Status.INVALID, account)
         assert [reason.partition(":")[0] for reason in reasons(product, found)] == ["mailbox"]
@@ -178,7 +178,7 @@ def test_once_the_configuration_is_corrected_an_operator_can_have_the_request_ta
     product.configures(hub=[HUB, "Y90009OT002"])
     product.sends_again(ResendMode.REBUILT, ids=(early.message_id,))
     [again] = product.intake.take_ordered()
-    assert product.builder.again(again).status is Status.BUILT
+    assert product.builder.resubmitted(again).status is Status.BUILT
 
 
 def test_a_request_that_kills_the_builder_is_told_to_its_sender_whatever_it_names(product: Shared) -> None:

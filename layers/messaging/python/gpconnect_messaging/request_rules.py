@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the module also reads parameters, which needs boto3
 def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRange, now: datetime) -> Iterator[Reason]:
     """Yield a reason for every rule that the request breaks."""
     yield from _nhs_number(request, numbers)
-    yield from broken_alone(request, now)
+    yield from _broken_under_any_settings(request, now)
     if request.organisation.ods_code != mailbox.ods_code:
         yield Reason("organisation.ods_code", "is not the organisation that the sending mailbox belongs to")
     rules = USE_CASES[request.use_case].versions.get(mailbox.specification)
@@ -51,8 +51,7 @@ def _damaged(path: str, value: Any) -> Iterator[Reason]:
         yield from _damaged(f"{path}[{index}]", inner)
 
 
-def broken_alone(request: Request, now: datetime) -> Iterator[Reason]:
-    """Yield a reason for every rule that the request breaks under any settings."""
+def _broken_under_any_settings(request: Request, now: datetime) -> Iterator[Reason]:
     yield from _damaged("", request.model_dump(exclude={"resources"}))  # resources report their own paths
     if not is_mailbox_id(request.mailbox):  # no environment can have such a mailbox
         yield Reason("mailbox", f"must be {OWN_MAILBOX_ID_RULE}")

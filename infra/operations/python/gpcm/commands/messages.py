@@ -75,7 +75,7 @@ def _overview(environment: OperatorEnvironment) -> tuple[dict[str, Any], list[Re
         for row in _late(environment, status_count.status)
     ]
     value = {
-        "place": environment.name,
+        "environment": environment.name,
         "at": now.isoformat(),
         "messages": [
             {
@@ -183,7 +183,7 @@ def _of_encounter(
     if encounter == "-":
         encounter = typer.prompt("Encounter, in the sender's words", hide_input=True, err=True)
     mailboxes = [mailbox] if mailbox else environment.mailbox_names()
-    keys = [environment.identifiers().of_encounter(name, encounter).key for name in mailboxes]
+    keys = [environment.identifiers.of_encounter(name, encounter).key for name in mailboxes]
     summaries = [summary for key in keys for summary in environment.search.of_encounter(key)]
     return [summary for summary in summaries if status in (None, summary.status)]
 

@@ -63,11 +63,11 @@ def drop_(
         request_body = file.read_bytes()
         _warn(context, request_body, {beside.relative_to(file.parent).as_posix() for beside in file.parent.rglob("*")})
         into = _drop_folder_for(environment, request_body)
-        dropped = drop_folder(environment, bucket, file.parent, identifiers=environment.identifiers(), into=into)
+        dropped = drop_folder(environment, bucket, file.parent, identifiers=environment.identifiers, into=into)
     else:
         _warn(context, body, files)
         into = _drop_folder_for(environment, body)
-        dropped = drop(environment, bucket, body, files, identifiers=environment.identifiers(), into=into)
+        dropped = drop(environment, bucket, body, files, identifiers=environment.identifiers, into=into)
     context.screen.say(f"Dropped as request {dropped.request_id}.")
     return _follow(context, environment, dropped, wait)
 
@@ -183,7 +183,7 @@ def withdraw(context: CommandContext, message: MessageName, yes: Yes = False, ac
         environment.output("DropBucketName"),
         body,
         {},
-        identifiers=environment.identifiers(),
+        identifiers=environment.identifiers,
         into=_drop_folder_for(environment, body),
     )
     context.screen.say(f"Dropped as request {dropped.request_id}.")

@@ -57,6 +57,7 @@ _NOT_OF_THE_MESSAGE = (
     "is not of this patient, nor of a person of the message: leave it out, or give whoever it is as a resource"
 )
 _STRANGE = "holds an NHS number that is neither this patient's nor that of a person of the message: leave it out"
+_WITHOUT_A_SYSTEM = "can be another person's NHS number: add the system of the identifier, or leave it out"
 _CONTRADICTS = "is not seen to belong to what the reference beside it points to: leave it out"
 
 
@@ -115,6 +116,8 @@ def misnamed(content: Json, path: str, known: Mapping[str, Party]) -> Iterator[R
             yield from _in_reference(where, name, value, known)
         elif kind == "Identifier" and _is_nhs_number(value) and not any(party.has(value) for party in people):
             yield Reason(f"{where}.value", _NOT_OF_THE_MESSAGE)
+        elif kind == "Identifier" and "system" not in value and _has_a_strange_number(value.get("value"), people):
+            yield Reason(f"{where}.value", _WITHOUT_A_SYSTEM)
         elif kind == "HumanName" and name.endswith(".valueHumanName"):
             if not any(party.is_called(" ".join(_name_parts(value))) for party in people):
                 yield Reason(where, _NOT_OF_THE_MESSAGE)

@@ -81,9 +81,9 @@ def _unknown_fields(
         part: Any = content
         for step in location:
             part = part[step]
-        written = list(part)
+        numbers = {name: str(number) for number, name in enumerate(part, 1)}
         meant = {name: _meant(name, known) for name in names}
-        several = {name: str(written.index(name) + 1) for name in names}
+        several = {name: numbers[name] for name in names}
         for name in filter(meant.get, names):
             which = f"number {several.pop(name)} in it: is `{meant[name]}` meant?"
             yield Reason(_path(location), f"has a field that is not part of a {title}, {which}")
