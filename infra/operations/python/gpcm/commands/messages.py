@@ -201,9 +201,7 @@ def show(
     message: MessageName,
     reveal_: Annotated[
         bool,
-        typer.Option(
-            "--reveal", help="Also show personal data: encounter, MESH address and subject. This is recorded."
-        ),
+        typer.Option("--reveal", help="Also show personal data (recorded): encounter, MESH address and subject."),
     ] = False,
     audit: Annotated[bool, typer.Option("--audit", help="Also show who did what.")] = False,
     actor: Actor = None,

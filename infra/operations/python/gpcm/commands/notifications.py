@@ -34,13 +34,7 @@ def list_notifications(context: CommandContext) -> None:
         notification, words = open_notification.notification, notification_text(open_notification.notification.kind)
         shown += [
             Text.assemble((words.subject, "bold"), f"  {period(now - notification.raised_at)} ago"),
-            sentences(
-                [
-                    words.todo,
-                    _about(open_notification),
-                    f"Acknowledge it: gpcm notifications acknowledge '{notification.id}'",
-                ]
-            ),
+            sentences([words.todo, _about(open_notification), f"gpcm notifications acknowledge '{notification.id}'"]),
             Text(),
         ]
     context.screen.result([_as_json(open_notification) for open_notification in open_notifications], *shown)

@@ -50,8 +50,7 @@ def drop_(
         list[Path] | None, typer.Argument(metavar="DOCUMENTS", help="The documents, if REQUEST is a file.")
     ] = None,
     wait: Annotated[
-        float,
-        typer.Option("--wait", min=0, metavar="SECONDS", help="How long to follow the messages; 0 does not wait."),
+        float, typer.Option("--wait", min=0, metavar="SECONDS", help="Seconds to follow the messages; 0: none.")
     ] = 60,
 ) -> int | None:
     """Drop a request with documents, and follow the messages."""

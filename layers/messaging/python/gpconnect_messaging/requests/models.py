@@ -126,8 +126,7 @@ class CareProvider(Part):
 
     ods_code: OdsCode
     mailbox: MailboxId | None = Field(
-        default=None,
-        description="the MESH mailbox id; if it is left out, MESH is asked for it when the message is sent",
+        default=None, description="the MESH mailbox id; without one, MESH is asked for it at the time of sending"
     )
 
 
