@@ -75,7 +75,7 @@ destroy: $(READY) ## Delete the stack of ENVIRONMENT (dev); production refuses
 
 try-deploy: $(READY) ### Bootstrap, deploy, diff and destroy with the real CDK, against the emulator instead of an account
 	@$(CDK) --version >/dev/null # download it before the test, which makes npm trust only the emulator's certificate
-	@CDK_ON_THE_EMULATOR=1 $(BIN)/python -m pytest -q tests/integration/test_cdk.py
+	@CDK_ON_THE_EMULATOR=1 $(BIN)/python -m pytest -q --none-skipped tests/integration/test_cdk.py
 
 security: $(READY) ### Check the templates with cfn-lint, and with checkov, whose findings docs/security.md answers
 	@for environment in dev prod; do \
@@ -121,7 +121,7 @@ soak-mesh: $(READY) ### Send 3 x 1,000 messages, in memory, through a MESH that 
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak_mesh
 
 model: $(READY) ### Run random failures and forgeries for MINUTES (10), then every failure at every step
-	@MODEL_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest -q -s tests/integration/test_model.py
+	@MODEL_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest -q -s --none-skipped tests/integration/test_model.py
 
 model-take-outs: $(READY) ### Remove every safeguard in turn; fails if the model misses one in SECONDS (600) (ONLY=slow SEED=1)
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.model.take_outs --seconds $(or $(SECONDS),600) \
@@ -136,14 +136,14 @@ mutate-permissions: $(READY) ### Remove every permission of every function in tu
 		$(if $(RESUME),--resume) $(if $(JSON),--json)
 
 published: $(READY) ### Run the published tests of the official MESH client and the sandbox against the product's client
-	@$(BIN)/python -m pytest -q tests/published
+	@$(BIN)/python -m pytest -q --none-skipped tests/published
 
 fuzz: $(READY) ### Feed the poller BODIES (1000000) that a stranger could send, under the memory limit (SEED=1)
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.fuzz --bodies $(or $(BODIES),1000000) --seed $(or $(SEED),1)
 
 fhir-examples: $(READY) ### Compare ready resources with HL7's STU3 examples, element by element (downloads 8 MB from npm)
 	@$(NPM) install --silent --no-save --no-audit --prefix .build/fhir-examples hl7.fhir.r3.examples@3.0.2
-	@FHIR_EXAMPLES=required $(BIN)/python -m pytest -q tests/integration/test_fhir_examples.py
+	@$(BIN)/python -m pytest -q --none-skipped tests/integration/test_fhir_examples.py
 
 validate: $(READY) ## Check a message or response against the requirements (FILE=…, ENVELOPE=…)
 	@test -n "$(FILE)" || { echo "Name the file: make validate FILE=message.xml" >&2; exit 2; }
@@ -154,7 +154,7 @@ fhir-validate: $(READY) ### Check messages with HAPI's validator and the publish
 	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "Java 17 and Maven are needed for this" >&2; exit 2; }
 	@mvn --quiet --batch-mode --file tests/conformance/fhir_validator/pom.xml dependency:build-classpath \
 		-Dmdep.outputFile=$(CURDIR)/.build/fhir-validator/classpath.txt
-	@$(BIN)/python -m pytest -q tests/conformance/test_independent_validator.py
+	@$(BIN)/python -m pytest -q --none-skipped tests/conformance/test_independent_validator.py
 
 conformance: $(READY) ## Write the evidence for every requirement, from the last test run (.build/reports)
 	@test -f .build/reports/requirements.json || $(BIN)/python -m pytest -q -n logical --evidence tests/unit tests/conformance

@@ -33,6 +33,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--evidence", action="store_true", help="report which requirements the chosen tests prove")
+    parser.addoption("--none-skipped", action="store_true", help="fail a test that is skipped, for the reason")
 
 
 def pytest_configure() -> None:
@@ -46,6 +47,9 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    if report.skipped and item.config.getoption("none_skipped"):
+        *_, reason = report.longrepr if isinstance(report.longrepr, tuple) else (report.longrepr,)
+        report.outcome, report.longrepr = "failed", f"Nothing was checked. {reason}"
     report.user_properties += [
         (_PROPERTY, requirement) for marker in item.iter_markers("requirement") for requirement in marker.args
     ]

@@ -58,6 +58,8 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "thousands of codings": lambda: _xml(_ISSUE % (_CODING * 4_900)),
     "thousands of issues": lambda: _xml((_ISSUE % _CODING) * 1_400),
     "a code of digits": lambda: _xml(_ISSUE % (b'<coding><code value="' + b"11111a" * 160_000 + b'"/></coding>')),
+    "declarations that do not end": lambda: b"<?xml " * 170_000,
+    "a declaration of many encodings": lambda: b"<?xml " + b'encoding="a" ' * 80_000,
     "nested elements": lambda: _xml(b"<a>" * 5_000),
     "JSON objects in a megabyte": lambda: _json(b"{}," * 340_000),
     "JSON objects just within the budget": lambda: _json(b'{"":{}},' * 16_000),

@@ -30,7 +30,8 @@ from gpconnect_messaging.requests.models import DEEPEST, LARGEST_REQUEST
 from gpconnect_messaging.safe_errors import describe
 from gpconnect_messaging.settings import BuilderSettings
 from gpconnect_messaging.stated_times import read_stated
-from gpconnect_messaging.steps.build import BuildResult, folder_of
+from gpconnect_messaging.steps.intake import folder_of
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.waiting import NotReadyError
 
 logger = Logger()
@@ -42,6 +43,7 @@ builder = wiring.builder(settings)
 canary = wiring.build_canary(settings)
 
 
+@logger.inject_lambda_context
 @metrics.log_metrics
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -134,7 +136,7 @@ def _work(body: str, envelope: Any, queued_at: datetime, queue_of: str) -> _Work
         case {"release": str(request_id), **others} if not others and _ID.fullmatch(request_id):
             return _Work(partial(builder.release, request_id), lambda: request_id)
         case {"again": str(request_id), **others} if not others and _ID.fullmatch(request_id):
-            return _Work(partial(builder.again, request_id), lambda: request_id)
+            return _Work(partial(builder.resubmitted, request_id), lambda: request_id)
         case {
             "source": "aws.s3",
             "detail-type": str(),

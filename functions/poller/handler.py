@@ -51,6 +51,7 @@ drop_passes = wiring.drop_passes(settings)
 enabled = wiring.enabled_parts(settings)
 
 
+@logger.inject_lambda_context
 @metrics.log_metrics
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -27,6 +27,7 @@ sender = wiring.sender(settings)
 canary = wiring.end_canary(settings)
 
 
+@logger.inject_lambda_context
 @metrics.log_metrics
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -254,12 +254,13 @@ class Alarms(Construct):
             "a receiver's system may not name the message, or another system uses the mailbox.",
         )
         self._alarm(
-            "SetAside",
-            "Set aside",
-            measured("SetAside", by="poller", every=_FIVE_MINUTES, statistic="Maximum"),
+            "Quarantined",
+            "Quarantined",
+            measured("Quarantined", by="poller", every=_FIVE_MINUTES, statistic="Maximum"),
             threshold=0,
             what_to_do="The poller failed on a received message five times and quarantined it. It stays in MESH for at "
-            "most 30 days, and the response does not count. Find the cause in the poller's log, then release it.",
+            "most 30 days, and the response does not count. Find the cause in the poller's log, then retry it: "
+            "gpcm mailbox retry.",
         )
 
     def watch_schedules(self, mailboxes: tuple[str, ...]) -> None:

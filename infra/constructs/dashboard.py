@@ -172,7 +172,7 @@ def _functions(functions: Mapping[str, MessagingFunction]) -> list[list[cloudwat
 
 def _mesh() -> list[cloudwatch.IWidget]:
     uploads = ("UploadPostponed", "UploadUncertain", "UploadRefused", "RecipientUnresolved", "NotAuthorised")
-    incoming = ("Matched", "Unmatched", "SetAside")
+    incoming = ("Matched", "Unmatched", "Quarantined")
     pds = ("PdsBusy", "PdsUnanswered", "PdsNotAuthorised")
     return [
         _graph("Failed uploads", [_sum(name, "sender") for name in uploads], _THIRD),

@@ -202,7 +202,7 @@ def _peers(count: CostReport) -> str:
 
 
 def _prices(table: Prices) -> str:
-    rows = ["| of | dollars | for each | from | dated | |", "|---|---:|---|---|---|---|"]
+    rows = ["| of | dollars | per | from | dated | |", "|---|---:|---|---|---|---|"]
     rows += [
         f"| {price.service} | {f'{price.usd:.11f}'.rstrip('0').rstrip('.')} | {price.unit} | {price.source} | "
         f"{price.dated} | {'; '.join(filter(None, [price.certainty, price.note]))} |"

@@ -101,7 +101,7 @@ _LIMITS: tuple[tuple[Limit, _Amount], ...] = (
         lambda use: use.calls("s3:GET", "s3:HEAD"),
     ),
     (
-        Limit("EventBridge, invocations", 2_250, "events/s", "what is more comes late; direct requests go past it"),
+        Limit("EventBridge, invocations", 2_250, "events/s", "events beyond come late; direct requests do not use it"),
         lambda _: 1,
     ),
     (
@@ -116,11 +116,11 @@ _LIMITS: tuple[tuple[Limit, _Amount], ...] = (
         ),
     ),
     (
-        Limit("Secrets Manager", 10_000, "requests/s", "read every five minutes by each process"),
+        Limit("Secrets Manager", 10_000, "requests/s", "every process reads every five minutes"),
         lambda use: use.calls("secretsmanager:GetSecretValue"),
     ),
     (
-        Limit("Systems Manager, parameters", 40, "requests/s", "read every five minutes by each process; ask for more"),
+        Limit("Systems Manager, parameters", 40, "requests/s", "every process reads every five minutes; ask for more"),
         lambda use: use.calls("ssm:GetParameter"),
     ),
     (

@@ -128,7 +128,7 @@ _MESSAGE = (
     ),
     _step("consultation deleted", _WITHDRAWN, [_BUILT], [*_THERE[:2], _SUCCESS, _GOOD, _BAD, _NO, _NOBODY, _GIVEN_UP]),
     _step(
-        "an operator lets a newer version pass",
+        "an operator skips it",
         _GIVEN_UP,
         [_BUILT],
         [*_THERE[:2], _SUCCESS, _GOOD, _BAD, _NO, _NOBODY, _WITHDRAWN],
@@ -267,9 +267,9 @@ the hold ends, so that the versions sent are consecutive. No version is uploaded
 never be sent.
 
 A version that waits for one that can never be sent (because it is damaged in the outbox, or was never stored) waits
-until an operator lets it pass: `OperatorActions.skip_earlier_versions`, with the operator's id and a reason. The
-earlier version becomes `SUPERSEDED` and is never sent, since it would replace the newer one; if MESH had it after all,
-a person is notified.
+until an operator skips the earlier one: `OperatorActions.skip_earlier_versions`, with the operator's id and a reason.
+The earlier version becomes `SUPERSEDED` and is never sent, since it would replace the newer one; if MESH had it after
+all, a person is notified.
 
 A withdrawal also stops a version that was given and is not stored yet: the builder finds it `WITHDRAWN`.
 
@@ -300,5 +300,5 @@ lose it.
 
 A received message that the poller cannot process in five polls is quarantined: it stays in MESH, no poll tries it
 again, and a notification names it. When the cause is fixed, an operator releases it from quarantine:
-`gpcm mailbox let-in MAILBOX MESSAGE` ([Operations](operations.md)).
+`gpcm mailbox retry MAILBOX MESSAGE` ([Operations](operations.md)).
 """

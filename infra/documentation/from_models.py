@@ -34,12 +34,13 @@ def request_page() -> str:
         "the models in `gpconnect_messaging/requests`",
         "[Requests](../requests.md) explains what a request is and what becomes of it; the schema for programs is "
         "[`events/request.schema.json`](../../events/request.schema.json).",
-        "## What a use case takes and needs",
+        "## Use cases",
         table(
-            ("use case", "needs", "may have", "without a primary document"),
+            ("use case", "specification", "needs", "may have", "without a primary document"),
             (
                 (
                     code(name),
+                    ", ".join(use_case.versions),
                     _listed(use_case.needs),
                     _listed(set(use_case.takes) - set(use_case.needs)),
                     "rendered from the notes" if use_case.rendered else "refused",

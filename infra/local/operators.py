@@ -57,7 +57,7 @@ register_local_run(open_detached_run)
 @command(example="gpcm demo --keep", panel=Panel.MACHINE, needs_environment=False)
 def demo(
     context: CommandContext,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the run detached afterwards.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the local run going afterwards.")] = False,
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help=f"Only this request: {', '.join(_NAMES)}.")
     ] = None,

@@ -43,7 +43,7 @@ class Scenario:
 
 SCENARIOS: tuple[Scenario, ...] = (
     # First, because it takes longest: the acknowledgements must become overdue.
-    Scenario("nobody-answers", "the practice collects the message and never responds"),
+    Scenario("no-answer", "the practice collects the message and never responds"),
     Scenario("consultation-report-2.0", "a report in the current version of the specification"),
     Scenario("consultation-report-1.5", "a report in the version before"),
     Scenario("patient-not-known", "the practice responds that it does not know the patient (30002)"),

@@ -14,7 +14,7 @@ from gpconnect_messaging.itk3.resources import message_bundle
 from gpconnect_messaging.itk3.xml import to_xml
 from gpconnect_messaging.specification import UseCase, Version
 from tests.conformance.clinical import Resource, generic_only, shared, uid
-from tests.examples import a_message
+from tests.examples import REQUESTS, a_message, messages_of, written
 
 PDF_START = "JVBERi0xLjcK"
 # Valid in every respect; `sample` also knows "unnumbered" (a patient without NHS number, which ITK3 allows and Send
@@ -47,10 +47,22 @@ class Sample:
 
 @cache
 def sample(role: str, *, by_client: bool = False) -> Sample:
-    """The valid sample of that role; `by_client` with a control file of the MESH client for an envelope."""
-    made = _response(role) if role.endswith("response") else _message(role)
+    """The valid sample of that role, or the message of the sample request of that name.
+
+    `by_client`: with a control file of the MESH client for an envelope.
+    """
+    if (REQUESTS / role).is_dir():
+        made = _requested(role)
+    else:
+        made = _response(role) if role.endswith("response") else _message(role)
     headers = replace(made.headers, by_client=by_client) if made.headers else None
     return replace(made, headers=headers)
+
+
+def _requested(name: str) -> Sample:
+    message, *_ = messages_of(name)
+    headers = Headers.of(envelope(message))
+    return Sample(written(message, name), headers, message.specification.version, message.use_case.name)
 
 
 def _message(role: str) -> Sample:

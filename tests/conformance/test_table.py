@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from gpconnect_messaging.conformance.check_result import NOT_APPLICABLE
 from gpconnect_messaging.conformance.checks import table
-from gpconnect_messaging.conformance.checks.check import Check, Level
+from gpconnect_messaging.conformance.checks.check import Check, Level, checks
 from gpconnect_messaging.conformance.checks.structured import STRUCTURED_CHECKS
 from gpconnect_messaging.conformance.message_under_test import MessageUnderTest
 from gpconnect_messaging.conformance.rules import Rule
 from gpconnect_messaging.conformance.tree import read
+from gpconnect_messaging.specification import UseCase
 
 
 def message(*resources: str) -> MessageUnderTest:
@@ -91,6 +93,24 @@ def test_a_row_names_its_requirements_level_element_and_title(tmp_path: Path, mo
     assert (other.level, other.looks_at) == (Level.SHOULD, "Task.note")
     assert other.title == "A task has a note, if there is one"
     assert online.rule is generic.rule  # it runs once
+
+
+@pytest.mark.parametrize(
+    ("ids", "keys", "use_case"),
+    [
+        ("CS-018", {"1.5:GPCM-SD-CS-018"}, UseCase.CONSULTATION_REPORT),
+        ("SD-029 C-02", {"1.5:GPCM-SD-029", "1.5:GPCM-C-02"}, None),
+        ("2.0/104 2.0/C-2", {"2.0:GPCM-SD-104", "2.0:GPCM-C-2"}, None),
+        ("2.0/GE-001", {"2.0:GPCM-SD-GE-001"}, UseCase.GENERIC_DOCUMENT),
+        ("FHIR-MR-01 BASE64 NHS-NUMBER", {"FHIR-MR-01", "BASE64", "NHS-NUMBER"}, None),
+    ],
+)
+def test_a_short_id_names_a_requirement_of_a_version_and_perhaps_of_a_use_case(
+    ids: str, keys: set[str], use_case: UseCase | None
+) -> None:
+    made = list(checks(ids, Level.MUST, "Task", lambda _message: NOT_APPLICABLE, "A task"))
+    assert {check.key for check in made} == keys
+    assert {check.use_case for check in made} == {use_case}
 
 
 @pytest.mark.parametrize("row", ["GE-1  MUST  Task.a  presnt", "GE-1  MAY  Task.a  present", "GE-1  MUST  Task.a"])

@@ -81,7 +81,7 @@ class Steps:
         )
         # The lease of a dead poller ends before the test stops waiting.
         lease = timedelta(seconds=5)
-        # Here it is the poller that dies again and again, and no fault of the message, which would be set aside for it.
+        # The poller dies here, and not because of the message, which would be quarantined for it.
         self.poller = Poller(
             evidence=evidence, ledger=ledger, mesh=self.mesh, notifier=notifier,
             identifiers=product.run.identifiers, lease=lease, most_tries=1000,

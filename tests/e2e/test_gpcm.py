@@ -90,7 +90,7 @@ def ended(terminal: Terminal) -> dict[str, str]:
 
 
 CAUSES = {
-    "nobody-answers": (NotificationType.OVERDUE, "no infrastructure and no business acknowledgement"),
+    "no-answer": (NotificationType.OVERDUE, "no infrastructure and no business acknowledgement"),
     "patient-not-known": (NotificationType.REJECTED, f"30002, {RESPONSE_CODES['30002'].meaning}"),
     "unknown-nhs-number": (NotificationType.UNDELIVERED, "epl-153"),
     "invalid": (NotificationType.INVALID, "patient.nhs_number: is not an nhs number"),
@@ -125,8 +125,8 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
         notification for notification in gpcm.value("notifications", "list") if rejected in notification["notice"]
     )
     assert notification["notice"] in gpcm.well("notifications", "list").replace(" ", "")
-    assert gpcm.value("notifications", "take", notification["notice"])["taken"]
-    assert "before" in gpcm.well("notifications", "take", notification["notice"])
+    assert gpcm.value("notifications", "acknowledge", notification["notice"])["taken"]
+    assert "before" in gpcm.well("notifications", "acknowledge", notification["notice"])
     # On a busy machine the poller may run out of its half minute: an operator tries again.
     product.wait(lambda: gpcm.run("reconcile", "today").exit_code != ExitStatus.NO_ENVIRONMENT)
     assert gpcm.value("reconcile", "today")["mailboxes"]["Y90001OT001"]["received"] >= 4
@@ -147,7 +147,7 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
         finding["well"] for finding in gpcm.value("mailbox", "check", "Y90001OT001", "--practice", "A20047")["findings"]
     )
     assert "MESH accepts" in gpcm.well("mailbox", "check", "Y90001OT001")
-    assert gpcm.run("mailbox", "let-in", "Y90001OT001", "20260101", "--yes").exit_code == ExitStatus.NOT_POSSIBLE
+    assert gpcm.run("mailbox", "retry", "Y90001OT001", "20260101", "--yes").exit_code == ExitStatus.NOT_POSSIBLE
 
     # Ask for messages.
     folder = tmp_path / "report"
@@ -175,7 +175,7 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
         product.run.session.client("s3").put_object_lock_configuration(
             Bucket=product.run.outputs[bucket], ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"}
         )
-    assert gpcm.value("hold", "place", delivered, "--reason", "complaint 17", "--yes")["objects_held"] > 2
+    assert gpcm.value("hold", "set", delivered, "--reason", "complaint 17", "--yes")["objects_held"] > 2
     assert "Lifted" in gpcm.well("hold", "lift", delivered, "--reason", "closed", "--yes")
     [plan] = gpcm.value("resend", undelivered, "--dry-run")
     assert plan["action"] == "sent again with identical bytes"

@@ -102,7 +102,7 @@ def test_an_invalid_request_is_kept_and_told_with_every_reason(product: Deployed
 @pytest.mark.parametrize(
     ("changes", "documents", "reason"),
     [
-        ({}, {}, "documents[0].key: names no file in the drop bucket"),
+        ({}, {}, "documents[0].key: names no file in the drop bucket (letter case counts)"),
         ({}, {"report.pdf": b"GIF89a"}, "documents[0]: is not a PDF that begins with %PDF-"),
         ({}, {"report.pdf": b""}, "documents[0]: is empty"),
         ({}, {"report.pdf": PDF[: len(PDF) // 2]}, "documents[0]: is broken: not every PDF reader can repair it"),

@@ -309,7 +309,7 @@ def test_a_poller_that_is_killed_again_and_again_costs_no_answer_its_tries(produ
         table.delete_item(Key={"pk": f"MAILBOX#{SENDER}", "sk": "LEASE"})  # a dead poller's ends by itself, later
     product.mesh("DELETE", "faults")
     polled = run.invoke("poller", {"task": "mailbox", "mailbox": SENDER})
-    assert polled["set_aside"] == 0
+    assert polled["quarantined"] == 0
     assert [product.message(message.request_id).status for message in sent] == ["DELIVERED", "DELIVERED"]
 
 

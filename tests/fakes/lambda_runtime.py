@@ -4,11 +4,14 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from gpconnect_messaging import wiring
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 ENVIRONMENT = {
@@ -24,8 +27,17 @@ SHARED = "gpconnect-messaging-prod-IntakeWorkQueue1A2B3C4D-intake"
 """The name of the intake queue that all senders share."""
 
 
+REQUEST_ID = "8f5e3a52-3a55-4d0b-8c0f-4a1d6f0a2b11"
+
+
+@dataclass(frozen=True)
 class Context:
     """What Lambda says of an invocation that has a minute left."""
+
+    function_name: str = "gpconnect-messaging-prod-function"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-west-2:123456789012:function:gpconnect-messaging-prod-function:live"
+    aws_request_id: str = REQUEST_ID
 
     def get_remaining_time_in_millis(self) -> int:
         """The time that is left."""
@@ -60,6 +72,7 @@ class Runtime:
 
     def load(self, function: str) -> ModuleType:
         """Load a function's handler as Lambda does, under the function's name."""
+        _forget_clients()
         self._monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", function)
         name = f"handler_of_the_{function}"
         spec = importlib.util.spec_from_file_location(name, FUNCTIONS / function / "handler.py")
@@ -73,8 +86,14 @@ class Runtime:
 
     def stop(self) -> None:
         """Forget the loaded functions."""
+        _forget_clients()
         for name in self._loaded:
             del sys.modules[name]
+
+
+def _forget_clients() -> None:
+    for cached in (wiring._client, wiring._of_builder, wiring._of_sender, wiring._of_poller):
+        cached.cache_clear()
 
 
 @contextmanager

@@ -29,10 +29,11 @@ from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.replay.policy import ResendMode
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.resend import Choice, Proposal, Resend
-from gpconnect_messaging.steps.build import Builder, BuildResult
+from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.escalate import Escalation
 from gpconnect_messaging.steps.list_drop import ListDrop
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.operator_actions import OperatorActions
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.reconcile import Reconciliation

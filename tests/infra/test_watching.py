@@ -248,7 +248,7 @@ def test_alarms_of_messages_ring_at_many_and_at_the_promise(template: Template) 
         "MessageOverdue": (thresholds.overdue_an_hour, 3600, "Sum"),
         "Unmatched": (thresholds.unmatched_an_hour, 3600, "Sum"),
         "AnsweredNo": (0.5, 21_600, "p90"),
-        "SetAside": (0, 300, "Maximum"),
+        "Quarantined": (0, 300, "Maximum"),
     }.items()  # fmt: skip
     [rejected] = [alarm for alarm in of_one_metric(template) if alarm["MetricName"] == "AnsweredNo"]
     assert rejected["EvaluateLowSampleCountPercentile"] == "ignore", "one rejection of one is no rate"

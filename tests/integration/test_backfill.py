@@ -44,7 +44,7 @@ def drop(run: LocalRun, folder: str) -> str:
 
 
 def of(run: LocalRun) -> Backfill:
-    tool = of_product(run).replay.backfill
+    tool = of_product(run).backfill
     assert tool is not None, "the local environment has a backfill"
     return tool
 

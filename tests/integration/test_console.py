@@ -302,7 +302,7 @@ def test_every_page_meets_wcag_and_fits_a_narrow_screen(console: Served, browser
         "invalid": f"/messages/{console.invalid}",
         "document": f"/messages/{console.delivered}/document",
         "notifications": "/notifications",
-        "send-again": f"/messages/{console.undelivered}/send-again",
+        "resend": f"/messages/{console.undelivered}/resend",
         "not-there": "/nothing",
     }
     for name, path in pages.items():

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpconnect_messaging.ledger.lifecycle import Status
-from gpconnect_messaging.steps.build import BuildResult
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from tests.crash_injection import Crasher
 from tests.examples import request_data
 from tests.fakes.product import SAMPLE, WINDOW, Product
@@ -102,7 +102,7 @@ def test_a_withdrawal_that_dies_anywhere_stops_what_is_held_and_warns_once() -> 
         product.later(WINDOW + MINUTE)
         assert product.status(withdrawal) is Status.TELL_PRACTICE
         assert len(product.mesh.sent) == 1, "what was held was not sent"
-        assert product.told().count("A consultation was deleted after its report was sent") in {1, 2}
+        assert product.told().count("A consultation was deleted after the report was sent") in {1, 2}
         point += 1
     print(f"{points} crash points of a withdrawal")
 

@@ -12,14 +12,15 @@ import httpx
 import pytest
 
 from gpcm.dropping import Dropped
+from gpcm.environment import OperatorEnvironment
 from gpcm.functions import FunctionFailedError
-from gpconnect_messaging.ledger.lifecycle import Status, Timeouts
+from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.replay.policy import ResendAction, ResendMode
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.redrive import Lane
 from gpconnect_messaging.replay.resend import Choice
-from gpconnect_messaging.replay.tools import ReplayTools, replay_tools
 from infra.local.ledger import Message
+from infra.local.operators import of_product
 from infra.local.run import LocalRun
 from tests.examples import REQUESTS, request_data
 from tests.upload_faults import fail_upload
@@ -29,12 +30,8 @@ BY: dict[str, Any] = {"actor": "operator-7", "reason": "what stood in its way is
 
 
 @pytest.fixture(scope="module")
-def tools(local_run: LocalRun) -> ReplayTools:
-    timeouts = Timeouts(requeue_after=timedelta(seconds=15), resolve_after=timedelta(seconds=10))
-    return replay_tools(
-        local_run.session, local_run.outputs, timeouts=timeouts, kept_for=timedelta(days=2922),
-        identifiers=lambda: local_run.identifiers,
-    )  # fmt: skip
+def tools(local_run: LocalRun) -> OperatorEnvironment:
+    return of_product(local_run)
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +63,7 @@ def put(run: LocalRun, queue: str, body: dict[str, Any]) -> None:
 
 
 def test_a_request_without_its_document_is_taken_in_once_the_document_is_there(
-    local_run: LocalRun, tools: ReplayTools
+    local_run: LocalRun, tools: OperatorEnvironment
 ) -> None:
     dropped = drop(local_run, {})
     reaches(local_run, Status.INVALID, request=dropped.request_id)
@@ -74,7 +71,7 @@ def test_a_request_without_its_document_is_taken_in_once_the_document_is_there(
     local_run.session.client("s3").put_object(Bucket=local_run.outputs["DropBucketName"], Key=key, Body=PDF)
     plan = list(tools.resend.plan(Choice(ids=(dropped.request_id,))))
     (done,) = tools.resend.carry_out(plan, ResendMode.UNCHANGED, **BY, pace=RateLimiter(5))
-    assert done.action is ResendAction.TAKE_IN_AGAIN
+    assert done.action is ResendAction.RESUBMIT
     message = reaches(local_run, Status.DELIVERED, request=done.becomes)
     assert message.item["version"] == 1
     events = tools.resend.trail.of_message(dropped.request_id)
@@ -93,7 +90,7 @@ def refused_by_mesh(run: LocalRun) -> Message:
 
 @pytest.mark.parametrize("way", ResendMode)
 def test_a_refused_message_is_delivered_once_mesh_takes_it(
-    local_run: LocalRun, tools: ReplayTools, way: ResendMode
+    local_run: LocalRun, tools: OperatorEnvironment, way: ResendMode
 ) -> None:
     begun = datetime.now(UTC)
     refused = refused_by_mesh(local_run)
@@ -101,15 +98,15 @@ def test_a_refused_message_is_delivered_once_mesh_takes_it(
     plan = [item for item in tools.resend.plan(choice, way) if item.message_id == refused.message_id]
     (done,) = tools.resend.carry_out(plan, way, **BY, pace=RateLimiter(5))
     if way is ResendMode.UNCHANGED:
-        assert done.action is ResendAction.SEND_AGAIN
+        assert done.action is ResendAction.RESEND
         reaches(local_run, Status.DELIVERED, message=refused.message_id)
     else:
-        assert done.action is ResendAction.TAKE_IN_AGAIN
+        assert done.action is ResendAction.RESUBMIT
         assert reaches(local_run, Status.DELIVERED, request=done.becomes).item["version"] == 2
 
 
 def test_dead_letters_of_the_intake_become_messages_and_are_harmless_twice(
-    local_run: LocalRun, tools: ReplayTools
+    local_run: LocalRun, tools: OperatorEnvironment
 ) -> None:
     redrive = tools.redrives[Lane.INTAKE]
     known = drop(local_run, {"report.pdf": PDF})
@@ -141,7 +138,7 @@ def test_dead_letters_of_the_intake_become_messages_and_are_harmless_twice(
     assert not left.moves
 
 
-def test_a_dead_letter_of_the_send_queue_is_sent(local_run: LocalRun, tools: ReplayTools) -> None:
+def test_a_dead_letter_of_the_send_queue_is_sent(local_run: LocalRun, tools: OperatorEnvironment) -> None:
     redrive = tools.redrives[Lane.SEND]
     dropped = drop(local_run, {"report.pdf": PDF})
     message = reaches(local_run, Status.DELIVERED, request=dropped.request_id)

@@ -416,16 +416,16 @@ def test_a_message_that_cannot_be_taken_in_holds_up_no_other_is_set_aside_and_to
     )
     assert once_beside_others_then_alone == 6
     assert product.topic.told == []
-    assert product.poller.poll(SENDER).set_aside == 1
+    assert product.poller.poll(SENDER).quarantined == 1
     (told,) = product.topic.told
     assert waiting in told
-    assert product.poller.poll(SENDER).set_aside == 1
+    assert product.poller.poll(SENDER).quarantined == 1
     assert len(product.topic.told) == 1, "told once"
     assert len(mesh.requests(kind="download", path=f"/messageexchange/{SENDER}/inbox/{waiting}")) == 6
     assert waiting_for(mesh) == [waiting], "it is still in MESH"
 
     fault.end()
-    assert product.ledger.release_set_aside(SENDER, waiting)
+    assert product.ledger.retry_quarantined(SENDER, waiting)
     assert product.poller.poll(SENDER).matched == 1
     assert waiting_for(mesh) == [], "an operator's word was enough"
     product.connections.close()

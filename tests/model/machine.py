@@ -301,7 +301,7 @@ class Messaging(RuleBasedStateMachine):
     @rule(first=ANY, number=st.integers(1, 4), times=st.sampled_from([1, 1, 6]))
     def the_poller_is_killed_with_messages_in_hand(self, first: int, number: int, times: int) -> None:
         for _ in range(times):
-            # What is set aside, or was known before, leaves the inbox: in the end nothing may be left.
+            # What is quarantined, or was known before, leaves the inbox: in the end nothing may be left.
             if inbox := self.world.inbox():
                 begin = first % len(inbox)
                 self.world.poll_killed(inbox[begin : begin + number])

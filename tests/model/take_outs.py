@@ -27,7 +27,7 @@ from gpconnect_messaging.ledger.precedence import Precedence, RequestTimes
 from gpconnect_messaging.ledger.records import QUARANTINED, MessageRecord
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.steps import named_files, poll
-from gpconnect_messaging.steps.build import Builder
+from gpconnect_messaging.steps.intake import Intake
 from gpconnect_messaging.steps.list_drop import ListDrop
 from gpconnect_messaging.steps.poll import Poller
 from tests.model.stories import tell
@@ -197,10 +197,10 @@ def _sequencers_are_not_looked_at() -> tuple[Replacement, ...]:
 
 
 def _a_copy_is_a_new_version() -> tuple[Replacement, ...]:
-    def content(_builder: Builder, _request_id: Any, _put: Any, _raw: bytes, _files: Any) -> tuple[None, str]:
+    def content(_intake: Intake, _received: Any, _digests: Any) -> tuple[None, str]:
         return None, ""
 
-    return (Replacement(Builder, "_content", content),)
+    return (Replacement(Intake, "_drop_content", content),)
 
 
 def _no_document_is_waited_for() -> tuple[Replacement, ...]:
@@ -217,7 +217,7 @@ def _a_try_counts_before_it_is_made() -> tuple[Replacement, ...]:
             if not alone:
                 tries = poller.ledger.try_received(client.mailbox, mesh_message_id)
                 if tries > poller.most_tries:
-                    return poller._set_aside(client.mailbox, mesh_message_id)
+                    return poller._quarantine(client.mailbox, mesh_message_id)
                 if tries > 1:
                     return poll._BegunBefore(0)
             taken = poller._take_in(client, mesh_message_id)

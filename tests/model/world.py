@@ -60,7 +60,7 @@ UNACKNOWLEDGED = timedelta(hours=4)
 NURSE = "a.nurse"
 OPERATOR = "operator-7"
 MOST_TRIES = 5
-"""How often a message is tried alone before it is set aside."""
+"""How often a message is tried alone before it is quarantined."""
 SETTLED = timedelta(minutes=65)
 """After so long the hourly listing of the drop looks at what was put down."""
 SILENCES = 3
@@ -482,7 +482,7 @@ class World:
                     builder.release(request_id)
                 case Again(request_id):
                     self.truth.requests.setdefault(request_id, self._asked_as(request_id))
-                    builder.again(request_id)
+                    builder.resubmitted(request_id)
                 case Dropped(bucket, key, version, at, sequencer):
                     builder.dropped(bucket, key, version, at, sequencer)
 
@@ -687,7 +687,7 @@ class World:
                 for each in self.records()
                 if each.status in under_way and each.message_id not in waiting
             ),
-            *(f"inbox {each}" for each in self.inbox() if not self._set_aside(each)),
+            *(f"inbox {each}" for each in self.inbox() if not self._quarantine(each)),
         ]
 
     def _waits_for_newer_release(self, record: MessageRecord) -> bool:
@@ -1034,8 +1034,8 @@ class World:
             for event in record.history.of(EventType.RESPONSE)
         }
         for each in self.truth.answers:
-            if self._set_aside(each) and self._polls_struck < MOST_TRIES:
-                raise BrokenError("an answer was set aside that was not tried so often")
+            if self._quarantine(each) and self._polls_struck < MOST_TRIES:
+                raise BrokenError("an answer was quarantined that was not tried so often")
             if each not in recorded and not self._known_as_unmatched(each, told):
                 raise BrokenError(f"the answer {self.truth.answers[each].code} is lost")
 
@@ -1046,9 +1046,9 @@ class World:
             if self.table.item(pk, "MESSAGE").get("paused_until") != "Monday":
                 raise BrokenError("what a newer release wrote of a message is gone")
 
-    def _set_aside(self, mesh_message_id: str) -> bool:
+    def _quarantine(self, mesh_message_id: str) -> bool:
         received = self.ledger.find_received(MAILBOX, mesh_message_id)
-        return received is not None and received.outcome == "set aside"
+        return received is not None and received.outcome == "quarantined"
 
     def _kept_and_recorded(self, mailbox: str, mesh_message_id: str) -> None:
         """Safety rule 1, at the moment that counts."""

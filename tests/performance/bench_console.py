@@ -136,7 +136,7 @@ def _measure(client: Any) -> list[str]:
         "list, one mailbox, one day": f"/messages?mailbox={_MAILBOXES[0]}&since={last.created_at:%Y-%m-%d}",
         "a message": f"/messages/{some}",
         "notifications": "/notifications",
-        "sending again, asked": f"/messages/{some}/send-again",
+        "sending again, asked": f"/messages/{some}/resend",
     }
     slow = []
     for name, path in pages.items():

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging import assembly
 from gpconnect_messaging.conformance.headers import Headers
-from gpconnect_messaging.conformance.validation import validate_bytes
+from gpconnect_messaging.conformance.validation import Finding, validate_bytes
 from gpconnect_messaging.drafts import draft_messages, require_in_order
 from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.models import parse_request
 from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.specification import UseCase
 from tests.examples import CREATED_AT, MAILBOXES, REQUESTS, messages_of, request_data, written
 from tests.identifiers import IDENTIFIERS
 
@@ -41,6 +43,19 @@ def test_a_sample_gives_the_bytes_that_are_sent_of_it(name: str) -> None:
     assert made.message_id == str(message.message_id)
     _, findings = validate_bytes(made.xml, Headers.of(made.envelope))
     assert not [finding for finding in findings if finding.is_broken_must]
+
+
+@pytest.mark.parametrize("name", ["consultation-report-2.0", "send-document-2.0-discharge", "online-consultation-1.5"])
+def test_a_message_is_checked_for_the_use_case_of_the_request(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: set[UseCase] = set()
+
+    def broken_musts(*of: Any) -> list[Finding]:
+        checked.add(of[-1])
+        return []
+
+    monkeypatch.setattr(assembly, "broken_musts", broken_musts)
+    draft_messages(raw(name), mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT)
+    assert checked == {UseCase(request_data(name)["use_case"])}
 
 
 def test_each_recipient_has_its_own_message() -> None:
@@ -127,9 +142,25 @@ def test_without_settings_is_refused_what_any_settings_refuse_and_nothing_else(n
         assert alone or all(any(words in reason for words in OF_SETTINGS) for reason in of_builder), field
 
 
+def test_what_every_specification_refuses_for_another_reason_is_refused_without_settings() -> None:
+    """1.5 sends a confidential consultation redacted and without codes beside it, and 2.0 does not send it."""
+    name = "generic-document-1.5"
+    request = parse_request(json.dumps(request_data(name, consultation__confidential=True)).encode())
+    found = reasons_of(require_in_order, request, beside(name), now=CREATED_AT)
+    assert any("must be left out of a confidential consultation" in reason for reason in found)
+
+
 @pytest.mark.parametrize("mailbox", ["ABCDE", "12345", "Y9000123456"])
 def test_a_mailbox_that_no_environment_can_have_is_named_before_the_request_is_dropped(mailbox: str) -> None:
     name = "consultation-report-2.0"
     request = parse_request(json.dumps(request_data(name, mailbox=mailbox)).encode())
     [reason] = reasons_of(require_in_order, request, beside(name), now=CREATED_AT)
     assert reason.startswith("mailbox: must be a MESH mailbox id")
+
+
+@pytest.mark.parametrize("beside_it", [None, b"<html>"])
+def test_a_type_that_may_not_be_sent_is_named_once_even_where_the_file_is_not_there(beside_it: bytes | None) -> None:
+    documents = [{"key": "a.doc", "content_type": "application/msword", "title": "Letter", "primary": False}]
+    request = parse_request(json.dumps(request_data("rendered-report", documents=documents)).encode())
+    [reason] = reasons_of(require_in_order, request, lambda _: beside_it, now=CREATED_AT)
+    assert reason.startswith("documents[0]: has a type that may not be sent: use one of application/pdf, ")

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import boto3
 import pytest
+from aws_lambda_powertools import Logger
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.derivation import IdentifiersSecretError
@@ -20,16 +21,16 @@ from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.reconciliation import Balance, DropFindings, MailboxBalance
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.pds.errors import Authentication, RetryLater, Unavailable
-from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.steps.due_work import SweepResult
 from gpconnect_messaging.steps.escalate import EscalationResult
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.poll import PollResult
 from gpconnect_messaging.steps.reconcile import Unfinished
 from gpconnect_messaging.steps.send import NotAuthorisedError
 from gpconnect_messaging.steps.waiting import NotReadyError
 from tests.fakes.clock import Clock
 from tests.fakes.dynamodb import Table
-from tests.fakes.lambda_runtime import SHARED, Context, lambda_runtime, queued
+from tests.fakes.lambda_runtime import REQUEST_ID, SHARED, Context, lambda_runtime, queued
 from tests.fakes.secrets_manager import Secrets
 from tests.fakes.sqs import Sqs
 from tests.identifiers import SECRET
@@ -181,20 +182,16 @@ Start = Callable[[str, Mapping[str, Any]], None]
 
 
 @pytest.fixture
-def start(load: Load, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def start(load: Load, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Start a function over one table, with this content of the secret that ids are derived with."""
-    table, made = Table(), (wiring._dynamodb, wiring._ledger, wiring._notifier, wiring._identifiers)
+    table = Table()
 
     def started(function: str, secret: Mapping[str, Any]) -> None:
-        for kept in made:
-            kept.cache_clear()
         clients: dict[str, Any] = {"dynamodb": table, "secretsmanager": Secrets({"identifiers_secret": dict(secret)})}
         monkeypatch.setattr(boto3, "client", lambda service, **_: clients.get(service, object()))
         load(function)
 
-    yield started
-    for kept in made:
-        kept.cache_clear()
+    return started
 
 
 @pytest.mark.parametrize("function", ["builder", "poller"])
@@ -484,3 +481,12 @@ def test_an_event_that_names_no_version_is_told_to_the_builder_as_such(
     }  # fmt: skip
     load("builder").handler(queued(json.dumps(event)), Context())
     assert versions == [""]
+
+
+@pytest.mark.parametrize("use", [builder, sender, poller])
+def test_every_log_line_names_the_invocation(
+    use: Callable[[Load, pytest.MonkeyPatch], None], load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(load, monkeypatch)
+    logger: Logger = load(use.__name__).logger
+    assert logger.get_current_keys()["function_request_id"] == REQUEST_ID

@@ -1,5 +1,6 @@
 import codecs
 import json
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -109,14 +110,16 @@ def test_only_a_number_without_a_fraction_or_an_exponent_is_whole() -> None:
         ('["C:\\docs"]', "a backslash stands before", 1, 5),
         ("{'a': 1}", "a quotation mark other than", 1, 2),
         ("{“a”: 1}", "a quotation mark other than", 1, 2),
-        ("{a: 1}", 'a name in " is missing', 1, 2),
+        ("{a: 1}", 'a name in " is missing: write a name in quotation marks', 1, 2),
+        ("%PDF-1.7", "this is not JSON: give one JSON object", 1, 1),
+        (b"PK\3\4", "this is not JSON: give one JSON object", 1, 1),
         ('{"a" 1}', "a colon is missing", 1, 6),
         ('{"a": 1 "b": 2}', "a comma or a closing bracket is missing", 1, 9),
         ('{"a": True}', "write true, false or null", 1, 7),
         ('{"a": }', "a value is missing", 1, 7),
         ("{} {}", "more stands after the end", 1, 4),
         ("[\ufeff1]", "a byte order mark stands in the middle", 1, 2),
-        ("<request/>", "XML or HTML stands here", 1, 1),
+        ("<request/>", "XML or HTML stands here: give one JSON object", 1, 1),
         (b'{"a":\n "\xb5g"}', "not UTF-8", 2, 3),
         (codecs.BOM_UTF8 + b'["\xc3\xa9\xed\xa0\x80"]', "not UTF-8", 1, 4),
         *((f'{{"{SECRET}": 1}}'.encode(form), f"written in {form[:6].upper()}", None, None)
@@ -154,6 +157,15 @@ def test_brackets_side_by_side_or_in_a_text_are_no_levels() -> None:
     assert read("[" + "[]," * 100 + "[]]") == [[]] * 101
     assert read(json.dumps(["[" * 100 + '"\\']))[0].startswith("[[")
     assert len(read("[" * 40 + "]" * 40)) == 1
+
+
+@pytest.mark.parametrize("end", ["", "\\"])
+def test_a_text_that_is_cut_short_is_said_to_be_so_at_once_whatever_stands_in_it(end: str) -> None:
+    """A ready resource that is written into a request has a quotation mark behind a backslash around every name."""
+    started = time.process_time()
+    error = refusal('{"content": "' + '[{\\"name\\": ' * 80_000 + end, largest=1_048_576)
+    assert "a text is not closed" in error.cause
+    assert time.process_time() - started < 2
 
 
 def test_the_bound_on_size_is_exact_and_in_words() -> None:

@@ -47,7 +47,7 @@ def test_a_disagreement_fails(found: Found, words: str) -> None:
 
 def test_parts_that_cannot_be_read_are_counted_apart_from_active_content() -> None:
     refused = (
-        "holds JavaScript, parts that cannot be read, which may not be sent: save it without, as PDF/A for example"
+        "holds JavaScript, parts that cannot be read, which may not be sent: save it without, or print it as a PDF"
     )
     assert Report.of([Found("a.pdf", "application/pdf", refused, BOTH)]).refused_opened == {
         "parts that cannot be read": ["a.pdf"]

@@ -75,7 +75,9 @@ def test_a_key_is_as_long_as_s3_allows_in_bytes() -> None:
         return json.dumps(request_data("consultation-report-2.0", documents=documents)).encode()
 
     assert parse_request(document("é" * 512)).documents[0].key == "é" * 512
-    with pytest.raises(RequestRefusedError, match=r"documents\[0\].key: is longer than S3 allows: 1024 bytes"):
+    with pytest.raises(
+        RequestRefusedError, match=r"documents\[0\].key: is longer than S3 allows, 1024 bytes in UTF-8: shorten it"
+    ):
         parse_request(document("é" * 513))
 
 

@@ -93,6 +93,17 @@ def test_five_greys_are_five_greys_in_every_mode(name: str) -> None:
         assert all(abs(band - grey) <= 2 for band in found), name
 
 
+@pytest.mark.parametrize("name", MODES)
+def test_five_greys_are_five_greys_where_the_picture_is_many_times_too_wide(name: str) -> None:
+    image = MODES[name]()
+    wide = image.resize((6400, 10), Image.Resampling.NEAREST)
+    wide.info.update(image.info)
+    plain = as_shown(wide).convert("L")
+    assert plain.width == 1500
+    for found, grey in zip(plain.tobytes()[150:1500:300], GREY, strict=True):
+        assert abs(found - grey) <= 2, name
+
+
 def test_black_and_white_stay_so() -> None:
     assert shown(row("1", [0, 1])) == [(0, 0, 0), (255, 255, 255)]
 

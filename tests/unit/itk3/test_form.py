@@ -16,16 +16,17 @@ from lxml import etree
 from gpconnect_messaging.itk3.form import faults
 from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
 from gpconnect_messaging.itk3.stu3 import plan_of
-from gpconnect_messaging.itk3.supplied import MOST_REASONS, read_supplied
+from gpconnect_messaging.itk3.supplied import read_supplied
 from gpconnect_messaging.itk3.xml import from_xml, to_xml
 from gpconnect_messaging.json_reading import read_json
-from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.requests.refusal import MOST_REASONS, RequestRefusedError
 from tests.examples import messages_of, spec_file, written
 from tests.xpath import values
 
 JSON, XML = "application/fhir+json", "application/fhir+xml"
 FHIR = "{http://hl7.org/fhir}"
-_DAY = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_YEAR = "(1[89]|[2-9][0-9])[0-9]{2}"
+_DAY = rf"{_YEAR}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
 _OFFSET = r"(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)"
 _WHOLE = r"0|[1-9][0-9]{0,8}"
@@ -37,8 +38,8 @@ RIGHT = {
     "unsignedInt": _WHOLE,
     "positiveInt": "[1-9][0-9]{0,8}",
     "decimal": r"-?(0|[1-9][0-9]*)(\.[0-9]+)?",
-    "date": rf"(?!0000)[0-9]{{4}}(-(0[1-9]|1[0-2]))?|{_DAY}",
-    "dateTime": rf"(?!0000)[0-9]{{4}}(-(0[1-9]|1[0-2]))?|{_DAY}(T{_TIME}{_OFFSET})?",
+    "date": rf"{_YEAR}(-(0[1-9]|1[0-2]))?|{_DAY}",
+    "dateTime": rf"{_YEAR}(-(0[1-9]|1[0-2]))?|{_DAY}(T{_TIME}{_OFFSET})?",
     "instant": f"{_DAY}T{_TIME}{_OFFSET}",
     "time": _TIME,
     "id": r"[A-Za-z0-9.-]{1,64}",
@@ -62,6 +63,7 @@ SLIPS = (
     '"x\\u200b"', '"\\ufeffx"', '"x\\u00ady"', '"x\\ty"', '"x\\ny"', '"x\\u0001"', '"\\u00a0"',
     '"ZpjKdwKlpsRI1eYo0OzYVOONuk0="', '"ZpjKdwKlpsRI1eYo0OzYVOONuk0"', '"AAA\\u200bA"', '"1 2 E U L"', '"1  2"',
     '"urn:oid:1.2.3"', '"urn:oid:1.\\u0662"', '"a/b?c=1"', '"\\u2028"', '"0000"', '"-0001"', '"-2026-02-31"',
+    '"0193-11-14"', '"0001-01-01T00:00:00Z"', '"1000-01"', '"1799-12-31"', '"1800-01-01"', '"9999-12-31"',
     '"0000-01-01T00:00:00Z"', '"urn:oid:9.2"', '"urn:oid:1"', '"%zz"', '"http://x/%41"', '"http://x/%"', '"http://[::1"',
     '"http://[::1]:80/"', '"http://x:abc/"', '"http://x:8/a:b@c?d#e"', '"http://a##b"', '"//x"', '"QQ=="', '"QR=="',
     '"QUJD\\r\\nQUI="', '"QQ==\\u00a0"', '"QUJDQ"', '"ZpjKdwKlpsRI1eYo0OzYVOONul1="',
@@ -307,6 +309,8 @@ def test_a_number_that_is_too_long_and_faults_without_number_are_refused() -> No
         '<name>x<family value="x"/></name>',
         '<name><family value="x"/>x</name>',
         '<name><x:family xmlns:x="urn:x" value="x"/></name>',
+        '<name><family xmlns="" value="x"/></name>',
+        '<active xmlns="http://www.w3.org/1999/xhtml" value="true"/>',
         '<name xmlns:x="urn:x" x:id="x"><family value="x"/></name>',
         '<div xmlns="http://www.w3.org/1999/xhtml">x</div>',
         "<active/>",
@@ -380,7 +384,7 @@ def test_what_xml_allows_before_its_element_is_taken(before: str) -> None:
 def test_a_code_of_snomed_ct_is_a_concepts_or_an_expression_of_concepts(system: str, code: str, is_right: bool) -> None:
     found = refusals(qualification=[{"code": {"coding": [{"system": system, "code": code}]}}])
     path = ".qualification[0].code.coding[0].code: "
-    rule = "is not a SNOMED CT concept id: digits only, the last one the check digit"
+    rule = "is not a SNOMED CT concept id, digits with the last one the check digit: check every digit"
     assert found == ([] if is_right or "snomed" not in system else [path + rule])
 
 

@@ -93,6 +93,7 @@ WRONG: dict[str, tuple[Json, str]] = {
     "a number of no system": ({"identifier": {"value": OTHER_NUMBER}}, "identifier"),
     "another name": ({"display": OTHER}, "display"),
     "another first name": ({"display": f"Ada {FAMILY}"}, "display"),
+    "another initial, with which a title begins": ({"display": f"M {FAMILY}"}, "display"),
     "another family name": ({"display": f"{GIVEN} Quillfeather"}, "display"),
     "another number in the name": ({"display": f"{FAMILY} {OTHER_NUMBER}"}, "display"),
     "another number in the name as it is printed": (
@@ -120,6 +121,13 @@ def test_what_agrees_with_the_reference_beside_it_is_sent_as_it_is(beside: Json,
     assert values(message, "//f:Condition/f:subject/f:display/@value") == expected
     expected = [beside["identifier"]["value"]] if "identifier" in beside else []
     assert values(message, "//f:Condition/f:subject/f:identifier/f:value/@value") == expected
+
+
+def test_a_surname_that_is_a_title_too_is_a_surname() -> None:
+    inline = [{"content_type": "application/fhir+json", "content": json.dumps(condition(
+        subject={"reference": "Patient/patient", "display": f"DOCTOR, {GIVEN}"}))}]  # fmt: skip
+    (message,) = messages_of(NAME, resources=inline, patient__name__family="Doctor")
+    assert values(written(message, NAME), "//f:Condition/f:subject/f:display/@value") == [f"DOCTOR, {GIVEN}"]
 
 
 @pytest.mark.parametrize("content_type", ["application/fhir+json", "application/fhir+xml"])
@@ -178,6 +186,8 @@ def test_so_it_is_at_any_depth_and_in_an_extension(beside: Json, at: str) -> Non
             {"identifier": [{"type": {"text": "NHS number"}, **identifier(OTHER_NUMBER, "https://ehr.example/id")}]},
             "Condition.identifier[0].value",
         ),
+        ({"identifier": [{"value": OTHER_NUMBER}]}, "Condition.identifier[0].value"),
+        ({"identifier": [{"type": {"text": "NHS"}, "value": OTHER_NUMBER}]}, "Condition.identifier[0].value"),
         (
             {"identifier": [{"system": NHS, "_value": {"extension": [{"url": "u", "valueString": OTHER_NUMBER}]}}]},
             "Condition.identifier[0].value",

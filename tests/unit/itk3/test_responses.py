@@ -375,6 +375,12 @@ def test_one_coding_with_two_codes_or_systems_is_not_positive(name: str, write: 
     assert read_response(write(bundle([twice]))).verdict is Verdict.UNKNOWN
 
 
+@pytest.mark.parametrize("write", [as_json, as_xml])
+def test_what_can_mean_the_opposite_is_not_positive(write: Callable[[Resource], bytes]) -> None:
+    modified = issue("30001") | {"modifierExtension": [{"url": "https://example.org/not", "valueBoolean": True}]}
+    assert read_response(write(bundle([modified]))).verdict is Verdict.UNKNOWN
+
+
 def test_a_list_within_a_list_is_not_passed_over() -> None:
     hidden = issue("30001") | {"details": {"coding": [[{"code": "30002"}], {"code": "30001"}]}}
     with pytest.raises(UnreadableResponse, match="a list within a list"):

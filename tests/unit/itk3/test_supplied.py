@@ -1,4 +1,5 @@
 import json
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -246,6 +247,13 @@ def test_xml_that_is_no_stu3_resource_is_refused(raw: bytes) -> None:
 )
 def test_xml_that_holds_nothing_is_said_to_be_empty(raw: bytes) -> None:
     assert "is empty, or an XML declaration alone" in why_not(raw, XML)
+
+
+@pytest.mark.parametrize("raw", [b" " * 200_000 + b"<a/>", b"<?xml " + b'encoding="a" ' * 20_000, b"<?xml " * 40_000])
+def test_xml_of_no_end_is_refused_at_once(raw: bytes) -> None:
+    started = time.process_time()
+    assert why_not(raw, XML)
+    assert time.process_time() - started < 1
 
 
 @given(st.binary(max_size=300))

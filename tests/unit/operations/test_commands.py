@@ -132,7 +132,7 @@ def test_the_help_says_what_the_exit_statuses_mean(terminal: Terminal) -> None:
         (["validate", "no/such/file.xml"], "does not exist"),
         (["reconcile", "tomorrow"], "Give a day as"),
         (["reconcile", "2999-01-01"], "still to come"),
-        (["notifications", "take", "mine"], "gpcm notifications list"),
+        (["notifications", "acknowledge", "mine"], "gpcm notifications list"),
         (["status", "--watch", "1", "--json"], "for a person"),
         (["backfill", "2026/"], "has no backfill"),
         (["resend"], "choose by message"),
@@ -347,7 +347,7 @@ def test_a_version_passes_an_earlier_one_that_never_leaves(terminal: Terminal) -
     assert terminal.run("skip-earlier-versions", second, "--reason", " ", "--yes").exit_code == ExitStatus.WRONG_INPUT
     terminal.well("skip-earlier-versions", second, "--reason", "damaged in store", "--yes")
     assert terminal.environment.find(stuck).status is Status.SUPERSEDED
-    assert "given up by j.doe" in plain(terminal.well("show", stuck))
+    assert "skipped by j.doe" in plain(terminal.well("show", stuck))
     assert (
         terminal.run("skip-earlier-versions", second, "--reason", "once more", "--yes").exit_code
         == ExitStatus.NOT_POSSIBLE
@@ -369,8 +369,8 @@ def test_a_suspicious_answer_counts_once_a_person_accepts_it(terminal: Terminal)
 
 def test_a_legal_hold_is_placed_and_lifted_with_a_reason(terminal: Terminal) -> None:
     message_id = a_message(terminal, *SENT)
-    assert terminal.run("hold", "place", message_id, "--reason", " ", "--yes").exit_code == ExitStatus.WRONG_INPUT
-    terminal.well("hold", "place", message_id, "--reason", "complaint 17", "--yes")
+    assert terminal.run("hold", "set", message_id, "--reason", " ", "--yes").exit_code == ExitStatus.WRONG_INPUT
+    terminal.well("hold", "set", message_id, "--reason", "complaint 17", "--yes")
     assert "the message's data does not expire" in terminal.well("show", message_id)
     terminal.well("hold", "lift", message_id, "--reason", "closed", "--yes")
     assert not terminal.environment.find(message_id).legal_hold
@@ -381,8 +381,8 @@ def test_a_notification_is_taken_on_once(terminal: Terminal) -> None:
     [notification] = terminal.value("notifications", "list")
     assert notification["what_to_do"] == NOTIFICATION_TEXTS[NotificationType.REJECTED].todo
     assert notification["notice"] in plain(terminal.well("notifications", "list"))
-    assert terminal.value("notifications", "take", notification["notice"])["taken"]
-    assert not terminal.value("notifications", "take", notification["notice"])["taken"]
+    assert terminal.value("notifications", "acknowledge", notification["notice"])["taken"]
+    assert not terminal.value("notifications", "acknowledge", notification["notice"])["taken"]
     assert "no open notifications" in terminal.well("notifications", "list")
 
 
@@ -394,13 +394,13 @@ def test_a_released_message_is_new_again_and_who_did_it_is_recorded(terminal: Te
     for _ in range(6):
         terminal.environment.ledger.try_received(MAILBOX, mesh_message_id)
     terminal.environment.ledger.received(received, unmatched_because="it could not be taken in")
-    terminal.well("mailbox", "let-in", MAILBOX, mesh_message_id, "--yes")
+    terminal.well("mailbox", "retry", MAILBOX, mesh_message_id, "--yes")
     assert terminal.environment.ledger.find_received(MAILBOX, mesh_message_id) is None
     assert terminal.environment.ledger.try_received(MAILBOX, mesh_message_id) == 1
     now = terminal.environment.now()
     events = list(terminal.environment.trail.between(now - timedelta(minutes=5), now + timedelta(minutes=5)))
-    assert [event.actor for event in events if event.what == "let in what was set aside"] == ["j.doe"]
-    again = terminal.run("mailbox", "let-in", MAILBOX, mesh_message_id, "--yes")
+    assert [event.actor for event in events if event.what == "quarantined message retried"] == ["j.doe"]
+    again = terminal.run("mailbox", "retry", MAILBOX, mesh_message_id, "--yes")
     assert again.exit_code == ExitStatus.NOT_POSSIBLE
     assert "not quarantined" in again.stderr
 

@@ -13,7 +13,7 @@ from gpconnect_messaging.operators import ActorError
 from gpconnect_messaging.replay.policy import ResendAction, ResendMode
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.resend import Choice, ChoiceError
-from gpconnect_messaging.steps.build import UnknownRequestError
+from gpconnect_messaging.steps.message_pipeline import UnknownRequestError
 from tests.examples import request_data
 from tests.fakes.mesh import Mood
 from tests.fakes.product import SAMPLE, TIMEOUTS, Product
@@ -31,7 +31,7 @@ class Operated(Product):
     def takes_in(self) -> None:
         """The builder takes in what was ordered."""
         for request_id in self.resubmitted.take():
-            self.builder.again(request_id)
+            self.builder.resubmitted(request_id)
 
     def refused(self) -> str:
         """A message that MESH refused, for a reason that is mended now."""
@@ -63,7 +63,7 @@ def test_a_request_that_was_refused_for_a_setting_is_taken_in_once_it_is_mended(
     product: Operated, invalid: str
 ) -> None:
     (done,) = product.sends_again(status=Status.INVALID)
-    assert (done.action, done.becomes) == (ResendAction.TAKE_IN_AGAIN, str(request_again_id(invalid)))
+    assert (done.action, done.becomes) == (ResendAction.RESUBMIT, str(request_again_id(invalid)))
     product.takes_in()
     (message,) = product.ledger.find_by_encounter(key_of(product.mailbox.mailbox, ENCOUNTER))[-1:]
     assert (message.status, message.version, message.request_id) == (Status.BUILT, 1, done.becomes)
@@ -72,7 +72,7 @@ def test_a_request_that_was_refused_for_a_setting_is_taken_in_once_it_is_mended(
 
 def test_a_dry_run_changes_nothing(product: Operated, invalid: str) -> None:
     before = product.table.items
-    assert [each.action for each in product.proposed(ids=(invalid,))] == [ResendAction.TAKE_IN_AGAIN]
+    assert [each.action for each in product.proposed(ids=(invalid,))] == [ResendAction.RESUBMIT]
     assert product.table.items == before
     assert not product.resubmitted.waiting
 
@@ -105,7 +105,7 @@ def test_what_a_newer_request_overtakes_on_its_way_is_superseded(product: Operat
 
 def test_nobody_takes_a_request_in_again_without_an_order(product: Operated, invalid: str) -> None:
     with pytest.raises(UnknownRequestError):
-        product.builder.again(str(request_again_id(invalid)))
+        product.builder.resubmitted(str(request_again_id(invalid)))
 
 
 def test_a_request_that_is_not_kept_any_longer_is_left(product: Operated, invalid: str) -> None:
@@ -125,7 +125,7 @@ def test_a_refused_message_goes_again_with_the_same_bytes_under_the_same_id(prod
     message_id = product.refused()
     bytes_before = product.message(message_id)
     (done,) = product.sends_again(status=Status.REFUSED)
-    assert done.action is ResendAction.SEND_AGAIN
+    assert done.action is ResendAction.RESEND
     product.works()
     assert product.row(message_id).status is Status.SENT
     assert product.mesh.sent == [message_id]
@@ -218,7 +218,7 @@ def test_everything_that_is_done_is_an_audit_event_with_who_and_why(product: Ope
     product.works()
     events = [each for each in product.trail.of_message(message_id) if each.what == "re-send"]
     assert [(each.actor, each.details["reason"], each.details["action"]) for each in events] == [
-        ("operator-7", "mended", ResendAction.SEND_AGAIN), ("operator-7", "mended", ResendAction.QUEUE_FOR_SENDER)
+        ("operator-7", "mended", ResendAction.RESEND), ("operator-7", "mended", ResendAction.QUEUE_FOR_SENDER)
     ]  # fmt: skip
     orders = product.row(message_id).history.of(EventType.RESEND_ORDERED)
     assert [each.details["actor"] for each in orders] == ["operator-7"]

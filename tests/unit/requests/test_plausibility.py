@@ -78,6 +78,15 @@ def test_what_ends_or_is_updated_has_begun() -> None:
     assert fields(consultation__updated="2016-11-20T19:40:00+00:00") == ["consultation.updated"]
 
 
+def test_a_consultation_of_a_time_in_the_wrong_unit_is_not_of_1970() -> None:
+    """JavaScript's Date counts milliseconds: of the seconds of November 2026 it makes the 21st of January 1970."""
+    born = {"patient__birth_date": "1933-11-14"}
+    assert fields(**born, consultation__start="1970-01-21T18:42:21.600Z") == ["consultation.start"]
+    wrong = {"consultation__start": "1970-01-21T18:42:21Z", "consultation__end": "1970-01-21T18:43:00Z"}
+    assert fields(**born, **wrong) == ["consultation.start", "consultation.end"]
+    assert fields(**born, consultation__start="1990-01-01T00:00:00Z") == []
+
+
 def test_a_consultation_is_not_deleted_in_the_future() -> None:
     def broken(deleted: timedelta) -> list[str]:
         withdrawal = Withdrawal.model_validate(

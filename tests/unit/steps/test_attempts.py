@@ -13,7 +13,7 @@ from gpconnect_messaging.mailboxes.senders import SenderSettingsError
 from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.pds.errors import CredentialsError, Unavailable
 from gpconnect_messaging.steps.attempts import KILLED, Attempts
-from gpconnect_messaging.steps.build import BuildResult, UnknownRequestError
+from gpconnect_messaging.steps.message_pipeline import BuildResult, UnknownRequestError
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import StorageError
 from tests.fakes.product import WINDOW, Product
@@ -149,7 +149,8 @@ def test_a_held_request_that_fails_at_its_release_becomes_invalid() -> None:
 
 def test_a_request_that_cannot_even_be_read_is_refused_without_a_mailbox(monkeypatch: pytest.MonkeyPatch) -> None:
     product = Poisoned(TypeError())
-    monkeypatch.setattr("gpconnect_messaging.steps.build.parse", lambda _raw: json.loads("["))
+    for module in ("intake", "build"):
+        monkeypatch.setattr(f"gpconnect_messaging.steps.{module}.parse", lambda _raw: json.loads("["))
     built = product.receives()
     assert isinstance(built, BuildResult)
     assert product.row(product.request_id).mailbox == "-"

@@ -16,9 +16,11 @@ from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, Status
 from gpconnect_messaging.ledger.records import Order, Origin
 from gpconnect_messaging.requests.models import LARGEST_REQUEST
-from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
-from gpconnect_messaging.steps import build
-from gpconnect_messaging.steps.build import Builder, BuildResult, UnknownRequestError
+from gpconnect_messaging.requests.refusal import MOST_REASONS, Reason, RequestRefusedError
+from gpconnect_messaging.steps import message_pipeline, request_content
+from gpconnect_messaging.steps.build import Builder
+from gpconnect_messaging.steps.message_pipeline import REPLACEMENT_WINDOW, BuildResult, UnknownRequestError
+from gpconnect_messaging.steps.release import CLOCKS_DIFFER
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import DropFile, Evidence, NotThereError
 from tests.examples import MAILBOXES, REQUESTS, request_data
@@ -157,7 +159,7 @@ def test_a_request_on_the_queue_needs_an_id_of_its_own_and_a_dropped_one_does_no
 
 
 def test_what_nobody_ordered_or_holds_is_not_built(product: Dropping) -> None:
-    for unknown in (product.builder.again, product.builder.release):
+    for unknown in (product.builder.resubmitted, product.builder.release):
         with pytest.raises(UnknownRequestError):
             unknown("5f0e7f58-0000-5000-8000-000000000009")
 
@@ -198,7 +200,7 @@ def test_a_request_is_taken_in_again_with_its_documents_of_then(
         return stat(key, version)
 
     monkeypatch.setattr(product.drop, "stat", noting)
-    built = product.builder.again(again)
+    built = product.builder.resubmitted(again)
     assert built.status is Status.BUILT
     assert looks == ["1"]
     assert {request_id, again} <= product.received()
@@ -209,7 +211,7 @@ def test_a_request_is_taken_in_again_with_its_documents_of_then(
 def test_a_request_that_is_not_kept_cannot_be_taken_in_again(
     product: Dropping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = product.builder.again(order(monkeypatch, product, "gone"))
+    refused = product.builder.resubmitted(order(monkeypatch, product, "gone"))
     assert product.reasons(refused) == ["request: is not kept any longer"]
 
 
@@ -218,7 +220,7 @@ def test_a_request_that_is_refused_once_more_is_read_with_its_newest_documents_t
 ) -> None:
     wrong = json.dumps(request_data(SAMPLE, patient__birth_date="2199-01-01")).encode()
     product.evidence.keep_request("kept", wrong, product.clock())
-    refused = product.builder.again(order(monkeypatch, product, "kept", arrived=product.clock()))
+    refused = product.builder.resubmitted(order(monkeypatch, product, "kept", arrived=product.clock()))
     assert refused.status is Status.INVALID
     origin = product.ledger.find_origin(refused.message_id)
     assert origin is not None
@@ -269,7 +271,7 @@ def test_a_request_is_as_old_as_now_where_its_order_does_not_say_when_it_first_c
 ) -> None:
     product.evidence.keep_request("kept", json.dumps(request_data(SAMPLE)).encode(), product.clock())
     before = product.clock()
-    built = product.builder.again(order(monkeypatch, product, "kept"))
+    built = product.builder.resubmitted(order(monkeypatch, product, "kept"))
     (event,) = product.row(built.message_id).history.of(EventType.BUILT)
     assert before.isoformat() < event.details["arrived"] < product.clock().isoformat()
 
@@ -353,9 +355,9 @@ def test_every_document_that_is_wrong_is_named(product: Dropping) -> None:
     product.dropped.delete_object(Key="in/one/wound.png")
     found = product.drops("consultation-report-2.0-attachments", encounter="another", key="in/one/again/request.json")
     assert product.reasons(found) == [
-        "documents[0].key: names no file in the drop bucket",
-        "documents[1].key: names no file in the drop bucket",
-        "documents[2].key: names no file in the drop bucket",
+        "documents[0].key: names no file in the drop bucket (letter case counts)",
+        "documents[1].key: names no file in the drop bucket (letter case counts)",
+        "documents[2].key: names no file in the drop bucket (letter case counts)",
     ]
 
 
@@ -404,8 +406,8 @@ def test_a_request_whose_document_never_comes_is_refused_in_time_and_can_be_drop
     waiting.clock.advance(WAIT)
     refused = waiting.builder.dropped("drop", KEY, "1", arrived, "")
     assert waiting.reasons(refused) == [
-        "documents[0].key: names no file in the drop bucket, and none came within 10 minutes of it: put it there, and "
-        "drop the request again"
+        "documents[0].key: names no file in the drop bucket (letter case counts), and none came within 10 minutes of "
+        "it: put it there, and drop the request again"
     ]
     waiting.put("in/one/report.pdf", PDF)
     assert waiting.builder.dropped("drop", KEY, "1", arrived, "") == refused, (
@@ -435,7 +437,7 @@ def test_a_held_requests_document_that_was_removed_is_not_waited_for() -> None:
     product.dropped.expire("in/one/report.pdf")
     product.clock.advance(WINDOW + MINUTE)
     refused = product.builder.release(held.message_id)
-    assert product.reasons(refused) == ["documents[0].key: names no file in the drop bucket"]
+    assert product.reasons(refused) == ["documents[0].key: names no file in the drop bucket (letter case counts)"]
 
 
 def ready(product: Dropping, key: str = KEY, **changes: Any) -> BuildResult:
@@ -459,7 +461,7 @@ def test_a_ready_resource_may_lie_in_a_file_beside_the_request(product: Dropping
 def test_a_ready_resource_that_is_not_there_is_refused(product: Dropping, monkeypatch: pytest.MonkeyPatch) -> None:
     by_key = {name: value for name, value in CONDITION.items() if name != "content"} | {"key": "condition.json"}
     refused = ready(product, resources=[CONDITION, by_key])
-    assert product.reasons(refused) == ["resources[1].key: names no file in the drop bucket"]
+    assert product.reasons(refused) == ["resources[1].key: names no file in the drop bucket (letter case counts)"]
     product.put("in/one/condition.json", CONDITION["content"].encode())
     read = product.drop.read
 
@@ -474,7 +476,7 @@ def test_a_ready_resource_that_is_not_there_is_refused(product: Dropping, monkey
         refused = ready(product, resources=[by_key], key=product.beside_copies("in/two/"), encounter="b")
         assert product.reasons(refused) == ["resources[0].key: was removed before it could be read"]
     product.topic.told.clear()
-    monkeypatch.setattr(build, "LARGEST_RESOURCE", 10)
+    monkeypatch.setattr(request_content, "LARGEST_RESOURCE", 10)
     refused = ready(product, resources=[by_key], key=product.beside_copies("in/three/"), encounter="c")
     assert product.reasons(refused) == ["resources[0]: is larger than 0.00 MB (10 bytes)"]
 
@@ -497,8 +499,8 @@ def test_what_cannot_be_written_as_fhir_is_refused(product: Dropping, monkeypatc
 
 def test_a_request_with_hundreds_of_faults_is_not_listed_to_the_end() -> None:
     faults = [Reason(f"field{number}", "is wrong") for number in range(52)]
-    assert build._listed(faults[:50]) == [f"field{number}: is wrong" for number in range(50)]
-    assert build._listed(faults) == [*(f"field{number}: is wrong" for number in range(50)), "… and 2 more"]
+    assert message_pipeline._listed(faults[:50]) == [f"field{number}: is wrong" for number in range(50)]
+    assert message_pipeline._listed(faults) == [*(f"field{number}: is wrong" for number in range(50)), "… and 2 more"]
 
 
 def test_a_withdrawal_that_breaks_a_rule_is_refused(product: Dropping) -> None:
@@ -600,7 +602,7 @@ def test_a_report_that_is_rendered_shows_the_pictures_of_its_attachments(
 
 
 def test_the_limits_are_what_the_documents_say() -> None:
-    limits = (build.REPLACEMENT_WINDOW, LARGEST_REQUEST, build.CLOCKS_DIFFER, build.MOST_REASONS)
+    limits = (REPLACEMENT_WINDOW, LARGEST_REQUEST, CLOCKS_DIFFER, MOST_REASONS)
     assert limits == (timedelta(hours=24), 1_048_576, MINUTE, 50)
 
 

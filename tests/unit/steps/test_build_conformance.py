@@ -5,11 +5,11 @@ import pytest
 
 from gpconnect_messaging.documents.opened import OpenedFile
 from gpconnect_messaging.identifiers import NumberRange
-from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.specification import Version
-from gpconnect_messaging.steps.build import Builder, _RequestContent
+from gpconnect_messaging.steps.build import Builder
+from gpconnect_messaging.steps.request_content import RequestContent
 from tests.examples import CREATED_AT, MAILBOXES, a_request
 from tests.identifiers import IDENTIFIERS
 
@@ -22,10 +22,9 @@ def reasons(mailbox: MailboxSettings, **changes: Any) -> list[str]:
         notifier=nothing, numbers=NumberRange.TEST, identifiers=IDENTIFIERS, now=lambda: CREATED_AT,
     )  # fmt: skip
     request = a_request(f"consultation-report-{mailbox.specification}", **changes)
-    message = Message(request=request, mailbox=mailbox, identifiers=IDENTIFIERS, version=1, created_at=CREATED_AT)
     report = OpenedFile(key="report.pdf", version="1", size=50_000, at=CREATED_AT, content_type="application/pdf")
     try:
-        builder._check([message], _RequestContent(documents=(report,), ready=(), supplied=(), digests=()))
+        builder._drafts(request, mailbox, RequestContent(documents=(report,), ready=(), supplied=(), digests=()))
     except RequestRefusedError as refused:
         return [reason.field for reason in refused.reasons]
     return []

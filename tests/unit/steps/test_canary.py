@@ -16,10 +16,10 @@ from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.pds.errors import RetryLater
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
-from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.steps.canary import BuildCanary, EndCanary, StartCanaries, UnknownCanaryError
 from gpconnect_messaging.steps.due_work import SweepResult
 from gpconnect_messaging.steps.escalate import EscalationResult
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.send import Sender, UnknownMessageError
 from tests.fakes.clock import Clock
 from tests.fakes.deployed_parts import DeployedParts

@@ -11,7 +11,7 @@ import pytest
 
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.ledger.table import LedgerBusyError
-from gpconnect_messaging.steps.build import BuildResult
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from tests.crash_injection import Died
 from tests.examples import REQUESTS, request_data
 from tests.fakes.product import PDF, SAMPLE, WINDOW, Product

@@ -12,7 +12,8 @@ from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.mailboxes.settings import Release
 from gpconnect_messaging.operators import ActorError
-from gpconnect_messaging.steps.build import Builder, BuildResult, UnknownRequestError
+from gpconnect_messaging.steps.build import Builder
+from gpconnect_messaging.steps.message_pipeline import BuildResult, UnknownRequestError
 from gpconnect_messaging.steps.operator_actions import NotPossibleError
 from gpconnect_messaging.storage import NotThereError
 from tests.examples import request_data

@@ -10,8 +10,8 @@ import pytest
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.mailboxes.settings import Release
 from gpconnect_messaging.pds.errors import Unavailable
-from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.steps.lookup import Lookup, LookupNotConfiguredError
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.operator_actions import NotPossibleError
 from tests.fakes.pds import World
 from tests.fakes.product import WINDOW, Product

@@ -23,8 +23,8 @@ from gpconnect_messaging.mesh.errors import Refused, RetryLater
 from gpconnect_messaging.mesh.models import ReceivedMessage
 from gpconnect_messaging.notifications import write
 from gpconnect_messaging.pds.answers import Practice
-from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.steps.lookup import Registration
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError
 from tests.examples import REQUESTS, request_data
 from tests.fakes.mesh import Mood
@@ -323,7 +323,7 @@ def test_what_never_left_cannot_be_void(product: TwoRecipients) -> None:
 @pytest.mark.parametrize(
     ("resource", "reason"),
     [
-        ({"key": "no-such-file.json"}, "resources[0].key: names no file in the drop bucket"),
+        ({"key": "no-such-file.json"}, "resources[0].key: names no file in the drop bucket (letter case counts)"),
         ({"content": "{}"}, "resources[0]: must be one resource of "),
         (
             {"content": '{"resourceType": "Task", "status": "requested", "intent": "order",'

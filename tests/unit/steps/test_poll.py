@@ -341,7 +341,7 @@ def test_a_message_that_kills_the_poller_costs_no_other_one_a_try(
     assert world.inbox() == [poison]
     for _ in range(6):
         next(polls)
-    assert subjects(world) == ["Something came in that belongs to no message"], "it was set aside, and a person knows"
+    assert subjects(world) == ["Something came in that belongs to no message"], "it was quarantined, and a person knows"
     assert world.inbox() == [poison], "in MESH it stays"
 
 
@@ -388,7 +388,7 @@ def test_a_poll_counts_what_it_found(world: World) -> None:
     assert a_poller(world).poll(MAILBOX) == PollResult(matched=1, unmatched=2, seen_before=1)
     assert a_poller(world).poll(MAILBOX) == PollResult()
     assert PollResult() == PollResult(
-        matched=0, unmatched=0, seen_before=0, gone=0, set_aside=0, waiting=0, left=0, polled_elsewhere=0
+        matched=0, unmatched=0, seen_before=0, gone=0, quarantined=0, waiting=0, left=0, polled_elsewhere=0
     )
 
 
@@ -494,7 +494,7 @@ def test_a_message_that_fails_each_time_is_tried_alone_so_often_and_then_set_asi
             a_poller(world, most_tries=2).poll(MAILBOX)
         assert tries == number, "once beside others, and twice alone"
     for _ in range(2):
-        assert a_poller(world, most_tries=2).poll(MAILBOX) == PollResult(set_aside=1)
+        assert a_poller(world, most_tries=2).poll(MAILBOX) == PollResult(quarantined=1)
     assert tries == 3
     assert len(world.inbox()) == 1, "it stays in MESH"
     assert subjects(world) == ["Something came in that belongs to no message"]
@@ -724,19 +724,19 @@ def test_a_message_that_mesh_does_not_let_us_have_does_not_stop_the_inbox_and_is
             a_poller(world, most_tries=2, at_once=1).poll(MAILBOX)
         assert len(asked) == number, "once a poll: other credentials would not help"
         assert status(world, message_id) is Status.DELIVERED
-    assert a_poller(world, most_tries=2).poll(MAILBOX) == PollResult(set_aside=1)
+    assert a_poller(world, most_tries=2).poll(MAILBOX) == PollResult(quarantined=1)
     assert world.inbox() == [withheld], "it stays in MESH"
     assert subjects(world) == ["Something came in that belongs to no message"]
 
 
-@pytest.mark.parametrize("third", ["is served", "was set aside", "is withheld as well"])
+@pytest.mark.parametrize("third", ["is served", "was quarantined", "is withheld as well"])
 def test_two_messages_that_mesh_withholds_are_at_fault_only_where_it_serves_another(
     world: World, monkeypatch: pytest.MonkeyPatch, third: str
 ) -> None:
     message_id = sent(world)
     *withheld, other = [world.answer(message_id, code) for code in ("20013", "20013", "30001")]
     download = Client.download_into
-    if third == "was set aside":
+    if third == "was quarantined":
         for _ in range(2):
             world.ledger.try_received(MAILBOX, other)
     elif third == "is withheld as well":
@@ -806,7 +806,7 @@ def test_what_a_message_makes_aws_refuse_is_set_aside_like_any_other_fault_of_it
     for _ in range(3):
         with pytest.raises(type(error)):
             a_poller(world, most_tries=2).poll(MAILBOX)
-    assert a_poller(world, most_tries=2).poll(MAILBOX) == PollResult(set_aside=1)
+    assert a_poller(world, most_tries=2).poll(MAILBOX) == PollResult(quarantined=1)
 
 
 def test_a_matched_answer_is_received_under_its_message(world: World) -> None:

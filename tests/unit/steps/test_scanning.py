@@ -11,7 +11,7 @@ import pytest
 from gpconnect_messaging.drop_keys import RECEIVED
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.scan_results import SCAN_TAG
-from gpconnect_messaging.steps.build import BuildResult
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.scanning import MalwareScan
 from gpconnect_messaging.steps.waiting import NotReadyError
 from tests.examples import REQUESTS, request_data
@@ -134,7 +134,7 @@ def test_what_is_not_clean_is_refused_told_and_copied_nowhere(product: ScannedPr
     assert reason.startswith(f"{field}: ")
     assert BAD[verdict] in reason
     subject = (
-        "Malware was found in what was dropped"
+        "Malware was found in a dropped object"
         if verdict == "THREATS_FOUND"
         else "A request could not be scanned for malware"
     )
@@ -156,7 +156,7 @@ def test_malware_is_told_as_malware_whatever_else_is_wrong(product: ScannedProdu
         product.scanned(verdict, key)
     found = sorted(line.partition(":")[0] for line in product.reasons(product.receives()))
     assert found == ["documents[0]", "documents[1]"], "each document that is wrong is named"
-    assert product.told() == ["Malware was found in what was dropped"]
+    assert product.told() == ["Malware was found in a dropped object"]
 
 
 def test_the_version_that_is_read_is_the_one_whose_verdict_was_read(product: ScannedProduct) -> None:
@@ -207,7 +207,7 @@ def test_a_document_that_another_request_received_and_its_sender_removed_is_not_
     product.dropped.delete_object(Key="a/wound.png")
     built = product.receives_whole()
     assert built.status is Status.INVALID
-    assert product.reasons(built) == ["documents[0].key: names no file in the drop bucket"]
+    assert product.reasons(built) == ["documents[0].key: names no file in the drop bucket (letter case counts)"]
 
 
 def test_a_held_request_is_released_only_from_versions_that_are_clean() -> None:
@@ -220,7 +220,7 @@ def test_a_held_request_is_released_only_from_versions_that_are_clean() -> None:
     product.later(timedelta(hours=3))
     assert product.status(held) is Status.INVALID
     assert product.mesh.sent == []
-    assert "Malware was found in what was dropped" in product.told()
+    assert "Malware was found in a dropped object" in product.told()
 
 
 def test_the_sample_has_what_is_tried(product: ScannedProduct) -> None:

@@ -11,7 +11,7 @@ from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.mailboxes.senders import SenderDirectory, SenderSettingsError
 from gpconnect_messaging.replay.policy import ResendMode
 from gpconnect_messaging.steps.attempts import Attempts
-from gpconnect_messaging.steps.build import BuildResult
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from tests.examples import REQUESTS, request_data
 from tests.fakes.parameter_store import Parameters
 from tests.fakes.product import PDF, SAMPLE, Product
@@ -150,7 +150,7 @@ def test_what_was_refused_is_refused_again_when_an_operator_has_it_taken_in_agai
     ):
         product.sends_again(ResendMode.REBUILT, ids=(built.message_id,))
         [again] = product.resubmitted.take()
-        found = product.builder.again(again)
+        found = product.builder.resubmitted(again)
         row = product.row(found.message_id)
         assert (row.status, row.mailbox) == (Status.INVALID, account)
         assert [reason.partition(":")[0] for reason in reasons(product, found)] == ["mailbox"]
@@ -163,7 +163,7 @@ def test_once_the_configuration_is_corrected_an_operator_can_have_the_request_ta
     product.configures(hub=[HUB, "Y90009OT002"])
     product.sends_again(ResendMode.REBUILT, ids=(early.message_id,))
     [again] = product.resubmitted.take()
-    assert product.builder.again(again).status is Status.BUILT
+    assert product.builder.resubmitted(again).status is Status.BUILT
 
 
 def test_a_request_that_kills_the_builder_is_told_to_its_sender_whatever_it_names(product: Shared) -> None:

@@ -42,7 +42,7 @@ class ExitStatus(IntEnum):
     NO_ENVIRONMENT = 3
     """The local run or stack does not exist, does not answer, or refuses."""
     NOT_POSSIBLE = 4
-    """The message does not exist, or its status does not allow the action. Nothing was changed."""
+    """The message does not exist, or the status does not allow the action. Nothing was changed."""
     INTERRUPTED = 130
 
 
@@ -62,7 +62,7 @@ class InputError(Exception):
 
 EXIT_STATUSES = (
     "Exit status: 0 success; 1 success, and a problem was found; 2 wrong input; 3 the environment does not exist or "
-    "refuses; 4 the message does not exist, or its status does not allow the action."
+    "refuses; 4 the message does not exist, or the status does not allow the action."
 )
 
 app = typer.Typer(
@@ -141,7 +141,7 @@ _SHARED: dict[str, tuple[Any, Any]] = {
     "stack": (
         Annotated[
             str | None,
-            typer.Option("--stack", metavar="NAME", help="A stack by its full name.", rich_help_panel=_WHERE),
+            typer.Option("--stack", metavar="NAME", help="A stack, by the full name.", rich_help_panel=_WHERE),
         ],
         None,
     ),

@@ -130,7 +130,7 @@ def _function(environment: OperatorEnvironment, name: str) -> tuple[bool, str]:
 _SETTINGS: Mapping[str, Callable[[OperatorEnvironment], object]] = {
     "builder": lambda environment: environment.builder_settings,
     "sender": lambda environment: environment.sender_settings,
-    "poller": lambda environment: environment.poller_settings,
+    "poller": lambda environment: environment.settings,
 }
 """The settings by function. Reading them raises OperatorEnvironmentError if a variable is missing."""
 
@@ -164,7 +164,7 @@ def _queues(environment: OperatorEnvironment, *, look_into_dead_letters: bool) -
 
 def _dead_letter_times(environment: OperatorEnvironment) -> str:
     """Write the age of the oldest dead letter, and how many were queued within the last hour."""
-    letters = [letter for redrive in environment.replay.redrives.values() for letter in redrive.look()]
+    letters = [letter for redrive in environment.redrives.values() for letter in redrive.look()]
     if not letters:
         return ""
     now = environment.now()
@@ -200,7 +200,7 @@ def _canary(environment: OperatorEnvironment) -> tuple[bool, str]:
         return False, "No canary was ever started: the sweep starts them. See the poller's log and schedule."
     age = state.age(environment.now())
     minutes = f"{age / timedelta(minutes=1):.0f} minutes"
-    if age > 3 * timedelta(minutes=environment.poller_settings.canary_minutes):
+    if age > 3 * timedelta(minutes=environment.settings.canary_minutes):
         return False, f"No canary has come through for {minutes}, so requests may not either: see where they wait."
     return True, f"the newest that came through was started {minutes} ago" if state.came_through else "under way"
 
@@ -212,7 +212,7 @@ def _listing(environment: OperatorEnvironment) -> tuple[bool, str]:
     last = environment.drop_passes.last()
     if last is None:
         return False, "The drop was never listed: see the poller's log and schedule."
-    settled = timedelta(seconds=environment.poller_settings.drop_settled_seconds)
+    settled = timedelta(seconds=environment.settings.drop_settled_seconds)
     behind = environment.now() - settled - last.reached
     words = f"files dropped until {last.reached:%d %b %H:%M} UTC were listed"
     if behind > 2 * _LISTED_EVERY:
@@ -222,7 +222,7 @@ def _listing(environment: OperatorEnvironment) -> tuple[bool, str]:
 
 
 def _dropped(environment: OperatorEnvironment) -> tuple[bool, str]:
-    settled = timedelta(seconds=environment.poller_settings.drop_settled_seconds)
+    settled = timedelta(seconds=environment.settings.drop_settled_seconds)
     unannounced = look(environment.drop_bucket, environment.now(), settled)
     number = unannounced.looked_at
     scope = f"of {number}" if unannounced.all else f"of the first {number}, in key order,"

@@ -28,31 +28,23 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gpcm.logs import CloudWatchLogs, LogFiles, Logs
 from gpcm.messages import Message, Row, StatusCount, message, row, status_counts
+from gpconnect_messaging.adapters import PollerAdapters
 from gpconnect_messaging.derivation import IdentifiersSecretError, read_identifiers
 from gpconnect_messaging.derived_ids import Identifiers
-from gpconnect_messaging.enabled import EnabledParts
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.balances import Balances
-from gpconnect_messaging.ledger.canaries import Canaries
-from gpconnect_messaging.ledger.derivation import DerivationGuard
-from gpconnect_messaging.ledger.drop_passes import DropPasses
 from gpconnect_messaging.ledger.holds import HeldItems
-from gpconnect_messaging.ledger.notifications import NotificationStore
 from gpconnect_messaging.ledger.records import Summary
 from gpconnect_messaging.ledger.search import Search
-from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.legal_hold import LegalHold
-from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.mailboxes.senders import SenderDirectory, SenderSettingsError
-from gpconnect_messaging.notifications import Notifier
-from gpconnect_messaging.queues import IntakeQueue, SendQueue
-from gpconnect_messaging.replay.tools import ReplayTools, replay_tools
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings, SettingsError
 from gpconnect_messaging.steps.operator_actions import OperatorActions
-from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
+from gpconnect_messaging.storage import Outbox
 
 if TYPE_CHECKING:
-    from gpconnect_messaging.mailboxes.connections import MeshConnections
+    from gpconnect_messaging.replay.backfill import Backfill
+    from gpconnect_messaging.replay.redrive import Lane, Redrive
+    from gpconnect_messaging.replay.resend import Resend
 
 FUNCTIONS = ("builder", "sender", "poller")
 _QUEUES = {
@@ -136,7 +128,7 @@ class ScheduleState:
     on: bool
 
 
-class OperatorEnvironment:
+class OperatorEnvironment(PollerAdapters):
     """The adapters for the operator's commands and pages, created at first use. Safe to share between threads."""
 
     def __init__(
@@ -149,18 +141,17 @@ class OperatorEnvironment:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         close_clients: Callable[[], None] = lambda: None,
     ) -> None:
-        """`client` returns the boto3 client of a service, always the same one.
+        """`client` returns the boto3 client of a service, always the same one; the settings are the poller's.
 
         `log_files` is the folder of a local run's logs, None for a deployed environment. `close()` calls
         `close_clients`: pass it if this environment owns the clients.
         """
+        super().__init__(lambda: self._settings(PollerSettings, "poller"), client, now)
         self._close_clients = close_clients
         self.name = name
         """The displayed name, such as `the local run` or `prod`."""
-        self.client = client
         self.outputs = outputs
         self._log_files = log_files
-        self.now = now
 
     def close(self) -> None:
         """Close the connections."""
@@ -199,11 +190,6 @@ class OperatorEnvironment:
         """The sender's settings. Raises OperatorEnvironmentError."""
         return self._settings(SenderSettings, "sender")
 
-    @cached_property
-    def poller_settings(self) -> PollerSettings:
-        """The poller's settings. Raises OperatorEnvironmentError."""
-        return self._settings(PollerSettings, "poller")
-
     def _settings(self, kind: type[_Settings], function: str) -> _Settings:
         try:
             return kind.from_environment(self.variables(function))
@@ -218,17 +204,8 @@ class OperatorEnvironment:
         return self.output("LedgerTableName")
 
     @cached_property
-    def ledger(self) -> Ledger:
-        """The ledger: reads messages with their history, and records events."""
-        settings = self.poller_settings
-        return Ledger(self.client("dynamodb"), self.table, settings.timeouts, self.now, settings.audit_kept)
-
     def identifiers(self) -> Identifiers:
-        """Return the derivation of ids, the same as the functions use."""
-        return self._identifiers
-
-    @cached_property
-    def _identifiers(self) -> Identifiers:
+        """The derivation of ids, the same as the functions use. Raises OperatorEnvironmentError."""
         return self.read_identifiers()
 
     def read_identifiers(self) -> Identifiers:
@@ -246,32 +223,7 @@ class OperatorEnvironment:
     @cached_property
     def trail(self) -> AuditTrail:
         """The audit trail."""
-        return AuditTrail(self.client("dynamodb"), self.table, self.now, self.poller_settings.audit_kept)
-
-    @cached_property
-    def notifications(self) -> NotificationStore:
-        """The notifications."""
-        return NotificationStore(self.client("dynamodb"), self.table, self.now, self.poller_settings.audit_kept)
-
-    @cached_property
-    def balances(self) -> Balances:
-        """The daily balances."""
-        return Balances(self.client("dynamodb"), self.table, self.now, self.poller_settings.audit_kept)
-
-    @cached_property
-    def derivation_guard(self) -> DerivationGuard:
-        """The record of the secret that the table's ids are derived with."""
-        return DerivationGuard(self.client("dynamodb"), self.table)
-
-    @cached_property
-    def drop_passes(self) -> DropPasses:
-        """The progress of the listing of the drop."""
-        return DropPasses(self.client("dynamodb"), self.table, self.now)
-
-    @cached_property
-    def drop_bucket(self) -> DropBucket:
-        """The drop bucket."""
-        return DropBucket(self.client("s3"), self.output("DropBucketName"))
+        return AuditTrail(self.client("dynamodb"), self.table, self.now, self.settings.audit_kept)
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -279,56 +231,66 @@ class OperatorEnvironment:
         return Outbox(self.client("s3"), self.output("OutboxBucketName"))
 
     @cached_property
-    def evidence(self) -> Evidence:
-        """Requests and responses: personal data, see `gpcm.personal_data`."""
-        return Evidence(self.client("s3"), self.output("EvidenceBucketName"), self.now)
-
-    @cached_property
-    def notifier(self) -> Notifier:
-        """Delivers notifications."""
-        return Notifier(self.client("sns"), self.output("NoticesTopicArn"), self.ledger)
-
-    @cached_property
     def operator_actions(self) -> OperatorActions:
         """An operator's actions: release, practice told, accept a response."""
         return OperatorActions(ledger=self.ledger, notifier=self.notifier, now=self.now)
 
     @cached_property
-    def replay(self) -> ReplayTools:
-        """The tools for resend, redrive and backfill."""
-        session: Any = self  # only `client(name)` is used of a session
-        settings = self.poller_settings
-        return replay_tools(
-            session,
-            self.outputs,
-            timeouts=settings.timeouts,
-            kept_for=settings.audit_kept,
-            identifiers=self.identifiers,
+    def resend(self) -> "Resend":
+        """Sends messages again."""
+        from gpconnect_messaging.ledger.orders import OrderBook
+        from gpconnect_messaging.replay.resend import Resend
+
+        return Resend(
+            ledger=self.ledger,
+            trail=self.trail,
+            orders=OrderBook(self.client("dynamodb"), self.table, self.now, self.settings.audit_kept),
+            outbox=self.outbox,
+            evidence=self.evidence,
+            send_queue=self.send_queue,
+            intake_queue=self.intake_queue,
+            timeouts=self.settings.timeouts,
+            identifiers=lambda: self.identifiers,
         )
 
     @cached_property
-    def enabled_parts(self) -> EnabledParts:
-        """Whether the rule, the event source mappings and the keys are enabled."""
-        settings = self.poller_settings
-        return EnabledParts(
-            events=self.client("events"),
-            functions=self.client("lambda"),
-            keys=self.client("kms"),
-            rule=settings.event_rule,
-            mapping_ids=settings.mapping_ids,
-            key_arns=settings.key_arns,
-            now=self.now,
-        )
+    def redrives(self) -> "Mapping[Lane, Redrive]":
+        """Puts dead letters back on their queues, by dead-letter queue."""
+        from gpconnect_messaging.replay.redrive import Lane, Redrive
+
+        return {
+            lane: Redrive(
+                lane=lane,
+                sqs=self.client("sqs"),
+                dead_letters_url=self.output(_QUEUES[f"{lane} dead letters"]),
+                queue_url=self.output(_QUEUES[lane]),
+                ledger=self.ledger,
+                trail=self.trail,
+                identifiers=lambda: self.identifiers,
+            )
+            for lane in Lane
+        }
 
     @cached_property
-    def canaries(self) -> Canaries:
-        """The canaries: which were started, and which came through."""
-        return Canaries(self.client("dynamodb"), self.table)
+    def backfill(self) -> "Backfill | None":
+        """Announces dropped requests again; None where the stack has no backfill."""
+        from gpconnect_messaging.replay.backfill import Backfill
+
+        machine = self.outputs.get("BackfillStateMachineArn")
+        if not machine:
+            return None
+        return Backfill(
+            states=self.client("stepfunctions"),
+            s3=self.client("s3"),
+            trail=self.trail,
+            machine_arn=machine,
+            drop_bucket=self.output("DropBucketName"),
+        )
 
     @cached_property
     def legal_hold(self) -> LegalHold:
         """The legal holds."""
-        items = HeldItems(self.client("dynamodb"), self.table, self.now, self.poller_settings.audit_kept)
+        items = HeldItems(self.client("dynamodb"), self.table, self.now, self.settings.audit_kept)
         return LegalHold(
             items=items,
             trail=self.trail,
@@ -337,15 +299,10 @@ class OperatorEnvironment:
             evidence_bucket=self.output("EvidenceBucketName"),
         )
 
-    @cached_property
-    def mailboxes(self) -> MailboxDirectory:
-        """The settings of the sending mailboxes."""
-        return MailboxDirectory(self.client("ssm"), self.output("MailboxParameters"))
-
     def mailbox_names(self) -> list[str]:
         """List the sending mailboxes."""
         pages = self.client("ssm").get_paginator("get_parameters_by_path").paginate(
-            Path=self.output("MailboxParameters")
+            Path=self.settings.mailbox_parameters
         )  # fmt: skip
         return sorted(parameter["Name"].rsplit("/", 1)[-1] for page in pages for parameter in page["Parameters"])
 
@@ -363,29 +320,6 @@ class OperatorEnvironment:
                 f"The senders of {self.name} are not configured: {error}. Deploy it again."
             ) from None
         return sender.prefix if sender else ""
-
-    @cached_property
-    def vault(self) -> CredentialVault:
-        """The mailboxes' credentials."""
-        secrets = self.client("secretsmanager")
-        return CredentialVault(secrets, self.output("MailboxSecrets"), self.output("MeshSecretName"))
-
-    @cached_property
-    def mesh(self) -> "MeshConnections":
-        """The MESH clients of the mailboxes."""
-        from gpconnect_messaging.mailboxes.connections import MeshConnections  # late: most commands need no MESH
-
-        return MeshConnections(self.poller_settings.mesh_url, self.vault)
-
-    @cached_property
-    def send_queue(self) -> SendQueue:
-        """The queue that the sender reads."""
-        return SendQueue(self.client("sqs"), self.output("SendQueueUrl"))
-
-    @cached_property
-    def intake_queue(self) -> IntakeQueue:
-        """The queue that the builder reads."""
-        return IntakeQueue(self.client("sqs"), self.output("IntakeQueueUrl"))
 
     def queues(self) -> tuple[QueueDepth, ...]:
         """Return the depths of all queues, with the senders' own queues and the dead-letter queues."""
@@ -458,7 +392,7 @@ class OperatorEnvironment:
         at = self.evidence.arrived(canonical_id, now - timedelta(days=1))
         if at is None:
             return None
-        settings = self.poller_settings
+        settings = self.settings
         until = at + settings.longest_wait
         return Arrived(
             request_id=canonical_id, at=at, until=until, overdue=now > until + settings.timeouts.requeue_after

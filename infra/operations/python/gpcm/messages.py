@@ -14,7 +14,7 @@ from typing import Any
 from gpcm.wording import code_in_words, in_words
 from gpconnect_messaging.itk3.response_codes import Level, Verdict, level_of
 from gpconnect_messaging.ledger.lifecycle import (
-    TOLD_ON_ENTERING,
+    NOTIFIED_ON_ENTERING,
     EventType,
     LedgerEvent,
     MessageHistory,
@@ -48,7 +48,7 @@ def mood(status: Status) -> Mood:
     """Return the colour of a status."""
     if status is Status.TELL_PRACTICE:
         return Mood.WAITS
-    if status in TOLD_ON_ENTERING:
+    if status in NOTIFIED_ON_ENTERING:
         return Mood.BAD
     if status is Status.DELIVERED:
         return Mood.GOOD
@@ -352,7 +352,7 @@ def explanation(history: MessageHistory) -> Explanation:
     rule = rule_of(history.status)
     kinds = sorted(notifications_due(history))
     texts = [notification_text(kind) for kind in kinds]
-    meaning = [] if history.status in TOLD_ON_ENTERING and texts else [_sentence(rule.reason)]
+    meaning = [] if history.status in NOTIFIED_ON_ENTERING and texts else [_sentence(rule.reason)]
     severity = min((text.severity for text in texts), key=list(Severity).index, default=None)
     return Explanation(
         meaning=tuple(meaning + [text.what for text in texts]),

@@ -104,7 +104,7 @@ def _accepted(details: Details) -> str:
 
 def _superseded(details: Details) -> str:
     if details.get("actor"):
-        return f"given up by {details['actor']}, so that a newer version can be sent: {details['by_request_id']}"
+        return f"skipped by {details['actor']}, so that a newer version can be sent: {details['by_request_id']}"
     return f"replaced by a newer request: {details['by_request_id']}"
 
 

@@ -105,7 +105,7 @@ def require_fhir(message: Message, document_sizes: Sequence[int] = ()) -> Compos
 
 def _require_conformance(message: Message, written: ComposedMessage) -> None:
     """Check that a written message meets every checkable MUST, and the mailbox's size limit."""
-    broken = broken_musts(written, envelope(message), message.mailbox.specification)
+    broken = broken_musts(written, envelope(message), message.mailbox.specification, message.use_case.name)
     if broken:
         raise RequestRefusedError([Reason(rule.id, f"{rule.message} ({rule.path})") for rule in broken])
     limit = message.mailbox.max_message_bytes

@@ -7,18 +7,19 @@ system with another transport. The caller decides what to do with the messages.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 
 from gpconnect_messaging.assembly import SourceDocument, assemble, included_resources, require_fhir
 from gpconnect_messaging.derived_ids import SHORTEST_SECRET, Identifiers
 from gpconnect_messaging.documents.gate import REFUSING, DocumentGate
 from gpconnect_messaging.documents.report import with_report
-from gpconnect_messaging.identifiers import NumberRange
+from gpconnect_messaging.identifiers import NumberRange, number_range
 from gpconnect_messaging.itk3.compose import envelope
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import Supplied
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.request_rules import broken_alone, broken_rules
+from gpconnect_messaging.request_rules import broken_rules
 from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.routing.recipients import recipients
@@ -28,6 +29,9 @@ from gpconnect_messaging.usecases.redaction import redacted
 Read = Callable[[str], bytes]
 """Returns the content of a file that the request names, by key. Errors are raised unchanged."""
 ReadIfThere = Callable[[str], bytes | None]
+
+_MAILBOX = "A1B2C"
+"""Stands for the sending mailbox in a check without settings: its message is discarded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,19 +104,18 @@ def require_in_order(
     created_at = (now or datetime.now(UTC)).replace(microsecond=0)
     sent = redacted(request)
     contents = {key: beside(key) for _, key in sent.files}
-    reasons = list(broken_alone(sent, created_at))
+    mailbox, reasons = _any_mailbox(sent, created_at)
     try:
         _opened(sent, contents.__getitem__, gate)
         supplied = _supplied(sent, contents.__getitem__)
     except RequestRefusedError as refused:
-        reasons += refused.reasons
+        reasons += [reason for reason in refused.reasons if reason not in reasons]
     if reasons:
         raise RequestRefusedError(reasons)
     if not any(resource.key and contents[resource.key] is None for resource in sent.resources):
-        version = next(iter(USE_CASES[sent.use_case].versions))
         message = Message(
             request=sent if sent.primary else with_report(sent),
-            mailbox=MailboxSettings(mailbox=sent.mailbox, ods_code=sent.organisation.ods_code, specification=version),
+            mailbox=mailbox,
             identifiers=Identifiers(bytes(SHORTEST_SECRET)),  # the composed message is discarded
             version=1,
             created_at=created_at,
@@ -120,6 +123,22 @@ def require_in_order(
         )
         require_fhir(message)
     return [field for field, key in request.files if key in contents and contents[key] is None]
+
+
+def _any_mailbox(request: Request, now: datetime) -> tuple[MailboxSettings, list[Reason]]:
+    """Return settings under which the request breaks the fewest rules, and the reasons if it breaks some under any."""
+    approved = (request.document_type.code,) if request.document_type else ()
+    mailboxes = [
+        MailboxSettings(
+            mailbox=_MAILBOX, ods_code=request.organisation.ods_code, specification=version, document_types=approved
+        )
+        for version in USE_CASES[request.use_case].versions
+    ]
+    numbers = number_range(request.patient.nhs_number)
+    broken = [list(broken_rules(request, mailbox, numbers, now)) for mailbox in mailboxes]
+    common = [reason for reason in broken[0] if all(reason in reasons for reasons in broken)]
+    every = list(dict.fromkeys(chain.from_iterable(broken))) if all(broken) else []
+    return mailboxes[broken.index(min(broken, key=len))], common or every
 
 
 def _opened(request: Request, read: ReadIfThere, gate: DocumentGate) -> list[SourceDocument]:

@@ -19,6 +19,7 @@ NHS_NUMBER = "[0-9]{10}"
 SNOMED_CT = "http://snomed.info/sct"
 MAILBOX_ID_RULE = "a MESH mailbox id: 5 to 50 capital letters A-Z and digits 0-9"
 OWN_MAILBOX_ID_RULE = f"{MAILBOX_ID_RULE}, at least one of both, and no six digits in a row"
+NO_CONCEPT_ID = "is not a SNOMED CT concept id, digits with the last one the check digit: check every digit"
 ODS_CODE_RULE = "an ODS code: 3 to 10 capital letters A-Z and digits 0-9"
 
 _LONG_NUMBER = re.compile("[0-9]{6}")

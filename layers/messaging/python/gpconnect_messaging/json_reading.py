@@ -99,7 +99,8 @@ _CUT_SHORT = "the text ends too early: the file is cut short, or a closing brack
 
 _SPACE = " \t\r\n"
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
-_STRINGS = re.compile(_STRING, re.DOTALL)
+_STRINGS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""Strings, and one without an end. Possessive: the search through a text that is cut short takes one pass."""
 _BRACKETS = re.compile(r"[\[\]{}]")
 _TOKEN = re.compile(rf"(?P<string>{_STRING})|(?P<constant>-?Infinity|NaN)|(?P<number>-?[0-9][0-9.eE+-]*)|[\[\]{{}},:]")
 _ESCAPE = re.compile(
@@ -112,7 +113,7 @@ _BEGINNINGS = (
     (("\ufeff",), "a byte order mark stands in the middle of the text: remove it"),
     (("+", "."), "a number must begin with a digit, or with - and a digit"),
     (("\x00",), "a NUL stands here: the file is damaged, or is not UTF-8"),
-    (("<",), "XML or HTML stands here where JSON must"),
+    (("<",), "XML or HTML stands here: give one JSON object"),
 )
 _CAUSES = (
     ("Unterminated string", 'a text is not closed: its second " is missing, or the file is cut short'),
@@ -120,7 +121,7 @@ _CAUSES = (
     ("Invalid \\", "a backslash stands before a letter that it does not go with: write \\\\ for a backslash"),
     ("Expecting ':'", "a colon is missing after a name"),
     ("Expecting ','", "a comma or a closing bracket is missing before this"),
-    ("Expecting property name", 'a name in " is missing'),
+    ("Expecting property name", 'a name in " is missing: write a name in quotation marks'),
     ("Extra data", "more stands after the end: give one JSON object and nothing else"),
 )
 
@@ -204,7 +205,8 @@ def _explained(text: str, error: json.JSONDecodeError) -> tuple[int, str]:
         for beginnings, cause in _BEGINNINGS:
             if rest.startswith(beginnings):
                 return position, cause
-    return position, next((cause for message, cause in _CAUSES if error.msg.startswith(message)), "a value is missing")
+    otherwise = "a value is missing" if before else "this is not JSON: give one JSON object"
+    return position, next((cause for message, cause in _CAUSES if error.msg.startswith(message)), otherwise)
 
 
 def _at(text: str, position: int, cause: str) -> JsonError:

@@ -37,6 +37,10 @@ def supported_types() -> list[str]:
     return sorted(kind.media_type for kind in _TYPES)
 
 
+UNSUPPORTED = f"has a type that may not be sent: use one of {', '.join(supported_types())}"
+"""Refuses a document of another type."""
+
+
 def other_names() -> list[str]:
     """List the other names of these types."""
     return sorted(_BY_NAME.keys() - set(supported_types()))

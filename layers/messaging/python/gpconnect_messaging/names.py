@@ -32,7 +32,8 @@ _NOT_COMPARED = re.compile(r"[ '-]")
 def fold(name: str) -> str:
     """Write a name in ASCII as far as possible, with single spaces."""
     decomposed = _ACCENT_ALONE.sub("'", unicodedata.normalize("NFKD", name.translate(_BEFORE)))
-    seen = "".join(map(_visible, decomposed))
+    # The iota below a Greek vowel is a letter in small letters, and an accent otherwise.
+    seen = "".join(map(_visible, decomposed.replace("\u0345", "\u03b9")))
     return _SPACES.sub(" ", seen.translate(_AFTER)).strip()
 
 

@@ -58,7 +58,7 @@ NOTIFICATION_TEXTS = {
         "Correct the request in the sending system and drop it again.",
     ),
     NotificationType.MALWARE: NotificationText(
-        "Malware was found in what was dropped",
+        "Malware was found in a dropped object",
         "GuardDuty found malware in an object of a request, so no message was made of it. Nothing copies the object; "
         "it stays in the drop bucket, whose policy denies reading it.",
         "Treat it as a security incident of the sending system, and inform the people who run it. Once the object is "
@@ -80,8 +80,8 @@ NOTIFICATION_TEXTS = {
     NotificationType.UNRESOLVED: NotificationText(
         "A recipient has no single mailbox",
         "MESH names no mailbox, or more than one, for the care provider and such messages. Nothing was sent to it.",
-        "Ask the care provider for its MESH mailbox and name it in a new request, or inform it another way. The copy "
-        "to the registered practice is a message of its own.",
+        "Ask the care provider for the MESH mailbox and name that in a new request, or inform the provider another "
+        "way. The copy to the registered practice is a separate message.",
     ),
     NotificationType.UNDELIVERED: NotificationText(
         "A message was not delivered",
@@ -110,16 +110,16 @@ NOTIFICATION_TEXTS = {
         "The message repeatedly could not be uploaded to MESH, or the three hours since the consultation's last update "
         "are nearly over. Sending is still being tried.",
         "Check MESH's service status, the mailbox's credentials and certificate, the network, and the dead letters of "
-        "both queues. It may have an event of a newer release: deploy that again. It may wait for an earlier version "
-        "of the encounter, which must be sent before it: if that one can never be sent, let this one pass it.",
+        "both queues. The message may have an event of a newer release: deploy that again. It may wait for an earlier "
+        "version of the encounter: if that one can never be sent, let this one skip it.",
     ),
     NotificationType.CONTRADICTION: NotificationText(
-        "Answers to a message contradict each other",
+        "Responses to a message contradict one another",
         "The responses to the message cannot all be true. The status follows the worse one.",
         "Ask the practice what became of the document.",
     ),
     NotificationType.UNKNOWN_CODE: NotificationText(
-        "An answer has a code that is not known",
+        "A response has an unknown code",
         "A response to the message has no code, or one that is not in the table of ITK3 response codes.",
         "Read the response in the evidence store and decide; it does not change the message's status.",
         Severity.ATTENTION,
@@ -159,9 +159,9 @@ NOTIFICATION_TEXTS = {
         "again with the time of the last update corrected. Clocks may differ by up to five minutes.",
     ),
     NotificationType.TELL_PRACTICE: NotificationText(
-        "A consultation was deleted after its report was sent",
+        "A consultation was deleted after the report was sent",
         "The practice has, or may have, the report of a consultation that was deleted since.",
-        "Read the warning under its key in the evidence store: it names the patient, the consultation and the "
+        "Read the warning under the key below in the evidence store: it names the patient, the consultation and the "
         "practice. Tell the practice, and record that it was told.",
     ),
     NotificationType.NOTHING_WITHDRAWN: NotificationText(
@@ -189,8 +189,8 @@ NOTIFICATION_TEXTS = {
         "A response to a message does not count: it came from another mailbox or organisation than the message went "
         "to, or MESH does not say where the message went, or it came while MESH could have no copy of the message. It "
         "is kept.",
-        "Find out who answered: the patient may have moved to another practice. Record that the answer is genuine if "
-        "it is; otherwise report it as a security incident. So is any answer that came before MESH had the message.",
+        "Find out who responded: the patient may have moved to another practice. Record that the response is genuine, "
+        "if it is; otherwise report a security incident, as for any response that came before MESH had the message.",
         Severity.ATTENTION,
     ),
     NotificationType.SENT_AGAIN_IN_VAIN: NotificationText(
@@ -201,7 +201,7 @@ NOTIFICATION_TEXTS = {
     ),
     NotificationType.UNMATCHED: NotificationText(
         "Something came in that belongs to no message",
-        "A MESH message came to one of our mailboxes and was matched to no sent message. It is kept as it came.",
+        "A MESH message came to a sending mailbox and matches no sent message. It is kept unchanged.",
         "Read it in the evidence store and decide what it is about.",
         Severity.ATTENTION,
     ),
@@ -219,10 +219,10 @@ NOTIFICATION_TEXTS = {
     ),
     NotificationType.IMBALANCE: NotificationText(
         "The day's balance does not add up",
-        "Not all requests and messages of a day are accounted for: something was lost, or waits where nothing will "
-        "move it, or MESH answered no question about a mailbox's messages.",
+        "Not all requests and messages of a day are accounted for: something was lost, or waits and nothing will move "
+        "it, or MESH answered no question about a mailbox's messages.",
         "Read the day's balance: it lists the requests and messages concerned. A request that made no message is still "
-        "kept: find out why in the builder's log and its dead-letter queue, and drop it again.",
+        "kept: find out why in the builder's log and in the intake's dead letters, and drop it again.",
     ),
 }
 

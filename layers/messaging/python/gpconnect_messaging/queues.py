@@ -71,7 +71,7 @@ class IntakeQueue:
             QueueUrl=self._url, MessageBody=json.dumps({"release": request_id}), MessageGroupId=mailbox
         )
 
-    def again(self, request_id: str, mailbox: str) -> None:
+    def resubmit(self, request_id: str, mailbox: str) -> None:
         """Queue a request that an operator resubmitted under this id."""
         self._client.send_message(
             QueueUrl=self._url, MessageBody=json.dumps({"again": request_id}), MessageGroupId=mailbox

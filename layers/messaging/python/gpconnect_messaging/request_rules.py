@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpconnect_messaging.identifiers import OWN_MAILBOX_ID_RULE, NumberRange, is_mailbox_id, number_range
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.media_types import media_type
+from gpconnect_messaging.media_types import UNSUPPORTED, document_type, media_type
 from gpconnect_messaging.requests.damage import damage
 from gpconnect_messaging.requests.models import Author, Request, Withdrawal
 from gpconnect_messaging.requests.plausibility import implausible
@@ -23,7 +23,19 @@ if TYPE_CHECKING:  # the module also reads parameters, which needs boto3
 def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRange, now: datetime) -> Iterator[Reason]:
     """Yield a reason for every rule that the request breaks."""
     yield from _nhs_number(request, numbers)
-    yield from broken_alone(request, now)
+    yield from _damaged("", request.model_dump(exclude={"resources"}))  # resources report their own paths
+    if not is_mailbox_id(request.mailbox):  # no environment can have such a mailbox
+        yield Reason("mailbox", f"must be {OWN_MAILBOX_ID_RULE}")
+    if fault := surname_fault(request.patient.name.family):
+        yield Reason("patient.name.family", fault)
+    yield from implausible(request, now)
+    yield from _use_case(request)
+    if request.care_provider:
+        ods_code = request.care_provider.ods_code
+        if request.registered_practice and request.registered_practice.ods_code == ods_code:
+            yield Reason("care_provider.ods_code", "is the registered practice, which gets the document anyway")
+        if request.organisation.ods_code == ods_code:
+            yield Reason("care_provider.ods_code", "is the sending organisation itself")
     if request.organisation.ods_code != mailbox.ods_code:
         yield Reason("organisation.ods_code", "is not the organisation that the sending mailbox belongs to")
     rules = USE_CASES[request.use_case].versions.get(mailbox.specification)
@@ -51,23 +63,6 @@ def _damaged(path: str, value: Any) -> Iterator[Reason]:
         yield from _damaged(f"{path}[{index}]", inner)
 
 
-def broken_alone(request: Request, now: datetime) -> Iterator[Reason]:
-    """Yield a reason for every rule that the request breaks under any settings."""
-    yield from _damaged("", request.model_dump(exclude={"resources"}))  # resources report their own paths
-    if not is_mailbox_id(request.mailbox):  # no environment can have such a mailbox
-        yield Reason("mailbox", f"must be {OWN_MAILBOX_ID_RULE}")
-    if fault := surname_fault(request.patient.name.family):
-        yield Reason("patient.name.family", fault)
-    yield from implausible(request, now)
-    yield from _use_case(request)
-    if request.care_provider:
-        ods_code = request.care_provider.ods_code
-        if request.registered_practice and request.registered_practice.ods_code == ods_code:
-            yield Reason("care_provider.ods_code", "is the registered practice, which gets the document anyway")
-        if request.organisation.ods_code == ods_code:
-            yield Reason("care_provider.ods_code", "is the sending organisation itself")
-
-
 def _nhs_number(request: Request, numbers: NumberRange) -> Iterator[Reason]:
     if number_range(request.patient.nhs_number) is not numbers:  # safety rule 4
         yield Reason(
@@ -89,6 +84,9 @@ def _use_case(request: Request) -> Iterator[Reason]:
     if request.device and Author.DEVICE not in request.authors:
         # Nothing else in a message refers to it, and a FHIR document may not have an unreferenced resource.
         yield Reason("device", "is given, and authors does not name it: name it there, or leave it out")
+    for index, document in enumerate(request.documents):
+        if document_type(document.content_type) is None:
+            yield Reason(f"documents[{index}]", UNSUPPORTED)
     primary = request.primary
     if primary is None and not use_case.rendered:
         yield Reason("documents", "exactly one document must be primary")

@@ -29,8 +29,10 @@ _WIDE: dict[tuple[bool, ...], str] = {
     (True, False, True, False): "utf-16-be",
 }
 """Which of the first four bytes are zero in a text that begins with two ASCII characters."""
-_DECLARATION = re.compile(r"<\?xml\s[^>]*\?>")
-_DECLARED = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["'][^>]*\?>""")
+_DECLARATION = re.compile(r"\A<\?xml\s[^>]*\?>")
+_DECLARED = re.compile(
+    rb"""\s*+<\?xml\s(?:(?!encoding)[^>])*+encoding\s*+=\s*+["']([A-Za-z0-9._-]++)["'][^>]*+(?<=\?)>"""
+)
 _ONE_BYTE = re.compile(r"iso-?8859-?[0-9]{1,2}|latin-?1|(windows|cp)-?125[0-9]")
 _READ = re.compile(rf"utf-?8|utf-?16([bl]e)?|utf-?32([bl]e)?|ucs-?2|unicode|(us-)?ascii|{_ONE_BYTE.pattern}")
 """Encodings that contain ASCII unchanged: no other character can hide in their bytes."""

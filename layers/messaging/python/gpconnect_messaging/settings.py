@@ -17,7 +17,7 @@ class SettingsError(Exception):
     """An environment variable is missing or wrong: correct the deployment's configuration."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _FromEnvironment:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -33,8 +33,10 @@ class _FromEnvironment:
         return cls(**values)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _LedgerSettings(_FromEnvironment):
+@dataclass(frozen=True, kw_only=True)
+class LedgerSettings(_FromEnvironment):
+    """Settings of all functions."""
+
     ledger_table: str
     notices_topic_arn: str
     stale_seconds: int = 600
@@ -54,10 +56,20 @@ class _LedgerSettings(_FromEnvironment):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _IntakeSettings(_LedgerSettings):
-    """Settings of the builder and of the poller, which balances the builder's requests."""
+@dataclass(frozen=True, kw_only=True)
+class IntakeSettings(LedgerSettings):
+    """Settings of the builder and of the poller, which balances the builder's requests.
 
+    `identifiers_secret` names the secret that ids are derived with (ADR 31).
+    """
+
+    identifiers_secret: str
+    mailbox_parameters: str
+    drop_bucket: str
+    evidence_bucket: str
+    intake_queue_url: str
+    """The queue on which requests wait."""
+    send_queue_url: str
     scan_patience_seconds: int = 0
     """How long a request waits for GuardDuty's scan results. 0: the drop is not scanned."""
     document_wait_seconds: int = 0
@@ -69,11 +81,25 @@ class _IntakeSettings(_LedgerSettings):
         return timedelta(seconds=self.document_wait_seconds + self.scan_patience_seconds)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuilderSettings(_IntakeSettings):
-    """The builder's settings. `nhs_numbers` is safety rule 4: test or live numbers, never both.
+@dataclass(frozen=True, kw_only=True)
+class MeshSettings(LedgerSettings):
+    """Settings of the sender and of the poller, which use MESH."""
 
-    `identifiers_secret` names the secret that ids are derived with (ADR 31).
+    mesh_url: str
+    mailbox_secrets: str
+    mesh_secret: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutboxSettings(LedgerSettings):
+    """Settings of the builder and of the sender, which use the outbox."""
+
+    outbox_bucket: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuilderSettings(IntakeSettings, OutboxSettings):
+    """The builder's settings. `nhs_numbers` is safety rule 4: test or live numbers, never both.
 
     Without `pds_url` no mailbox can use the PDS lookup; with it, `pds_secret` names the application's secret.
 
@@ -82,12 +108,6 @@ class BuilderSettings(_IntakeSettings):
     """
 
     nhs_numbers: NumberRange
-    identifiers_secret: str
-    mailbox_parameters: str
-    drop_bucket: str
-    outbox_bucket: str
-    evidence_bucket: str
-    send_queue_url: str
     active_content: str = "refuse"
     """Whether PDFs with scripts, launch actions or attached files are accepted: `refuse`, or `allow`."""
     report_logo: str = ""
@@ -101,8 +121,6 @@ class BuilderSettings(_IntakeSettings):
     """The configured senders as `name=prefix`, separated by commas; empty: every request may use every mailbox."""
     sender_parameters: str = ""
     """The path of the senders' parameters, which are found by name."""
-    intake_queue_url: str
-    """The queue on which requests wait."""
 
     @property
     def allow_active(self) -> bool:
@@ -117,14 +135,10 @@ class BuilderSettings(_IntakeSettings):
         return dict(sender.split("=", 1) for sender in self.senders.split(",")) if self.senders else {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SenderSettings(_LedgerSettings):
+@dataclass(frozen=True, kw_only=True)
+class SenderSettings(MeshSettings, OutboxSettings):
     """The sender's settings."""
 
-    outbox_bucket: str
-    mesh_url: str
-    mailbox_secrets: str
-    mesh_secret: str
     lease_seconds: int = 180
 
     @property
@@ -133,19 +147,10 @@ class SenderSettings(_LedgerSettings):
         return timedelta(seconds=self.lease_seconds)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollerSettings(_IntakeSettings):
+@dataclass(frozen=True, kw_only=True)
+class PollerSettings(IntakeSettings, MeshSettings):
     """The poller's settings. An object of `drop_settled_seconds` must have been announced."""
 
-    identifiers_secret: str
-    drop_bucket: str
-    evidence_bucket: str
-    intake_queue_url: str
-    send_queue_url: str
-    mailbox_parameters: str
-    mesh_url: str
-    mailbox_secrets: str
-    mesh_secret: str
     event_rule: str
     """The EventBridge rule that announces dropped requests."""
     event_source_mappings: str

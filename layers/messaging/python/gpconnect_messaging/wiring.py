@@ -1,33 +1,23 @@
-"""Creates the steps of the functions with the real adapters, once at cold start, from the settings.
-
-Modules are imported only where a function uses them: the sender starts without FHIR models, the builder without the
-MESH client.
-"""
+"""Creates the steps of the functions from the settings and the adapters, once at cold start."""
 
 import os
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 
-from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
+from gpconnect_messaging.adapters import BuilderAdapters, PollerAdapters, SenderAdapters
 from gpconnect_messaging.metrics import measurements
-from gpconnect_messaging.notifications import Notifier
-from gpconnect_messaging.queues import IntakeQueue, SendQueue, queue_url
+from gpconnect_messaging.queues import IntakeQueue, queue_url
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
-from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
     from gpconnect_messaging.derived_ids import Identifiers
     from gpconnect_messaging.enabled import EnabledParts
-    from gpconnect_messaging.ledger.canaries import Canaries
     from gpconnect_messaging.ledger.drop_passes import DropPasses
     from gpconnect_messaging.pds.client import PdsClient
     from gpconnect_messaging.steps.attempts import Attempts
@@ -45,10 +35,9 @@ _CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard"
 
 
 def builder(settings: BuilderSettings) -> "Builder":
-    """Create the build step. Raises ReportFileError."""
+    """Create the build step. Raises ReportFileError, IdentifiersSecretError, WrongSecretError."""
     from gpconnect_messaging.documents.gate import DocumentGate
     from gpconnect_messaging.documents.report_files import added_fonts, logo_file
-    from gpconnect_messaging.mailboxes.senders import SenderDirectory
     from gpconnect_messaging.steps.build import Builder
     from gpconnect_messaging.steps.lookup import Lookup, registration_from_request
     from gpconnect_messaging.steps.scanning import MalwareScan, unscanned
@@ -58,26 +47,23 @@ def builder(settings: BuilderSettings) -> "Builder":
     fonts = added_fonts([code / file for file in settings.report_fonts.split(":") if file])
     gate = DocumentGate(allow_active=settings.allow_active)
     gate.opener.start()  # the process imports its readers meanwhile
-    ledger = _ledger(settings)
-    s3 = boto3.client("s3", config=_CONFIG)
-    evidence = Evidence(s3, settings.evidence_bucket)
-    drop = DropBucket(s3, settings.drop_bucket)
+    adapters = _of_builder(settings)
     patience = timedelta(seconds=settings.scan_patience_seconds)
-    ssm, prefixes = boto3.client("ssm", config=_CONFIG), settings.sender_prefixes
+    pds = _pds(settings)
     return Builder(
-        identifiers=_identifiers(settings),
-        lookup=Lookup(evidence=evidence, directory=_pds(settings)) if settings.pds_url else registration_from_request,
-        scanned=MalwareScan(drop=drop, patience=patience) if patience else unscanned,
+        identifiers=_identifiers(adapters),
+        lookup=Lookup(evidence=adapters.evidence, directory=pds) if settings.pds_url else registration_from_request,
+        scanned=MalwareScan(drop=adapters.drop_bucket, patience=patience) if patience else unscanned,
         document_wait=timedelta(seconds=settings.document_wait_seconds),
         gate=gate,
-        drop=drop,
-        outbox=Outbox(s3, settings.outbox_bucket),
-        evidence=evidence,
-        ledger=ledger,
-        mailboxes=MailboxDirectory(ssm, settings.mailbox_parameters),
-        senders=SenderDirectory(ssm, settings.sender_parameters, prefixes) if prefixes else None,
-        send_queue=SendQueue(boto3.client("sqs", config=_CONFIG), settings.send_queue_url),
-        notifier=_notifier(settings),
+        drop=adapters.drop_bucket,
+        outbox=adapters.outbox,
+        evidence=adapters.evidence,
+        ledger=adapters.ledger,
+        mailboxes=adapters.mailboxes,
+        senders=adapters.senders,
+        send_queue=adapters.send_queue,
+        notifier=adapters.notifier,
         numbers=settings.nhs_numbers,
         report_logo=logo,
         report_fonts=fonts,
@@ -86,7 +72,7 @@ def builder(settings: BuilderSettings) -> "Builder":
 
 def intake_queue(settings: BuilderSettings, arn: str) -> IntakeQueue:
     """Create the intake queue with this ARN: the shared one or, in the same account, a sender's."""
-    return IntakeQueue(boto3.client("sqs", config=_CONFIG), queue_url(settings.intake_queue_url, arn))
+    return IntakeQueue(_client("sqs"), queue_url(settings.intake_queue_url, arn))
 
 
 def attempts(settings: BuilderSettings, builder: "Builder") -> "Attempts":
@@ -98,42 +84,38 @@ def attempts(settings: BuilderSettings, builder: "Builder") -> "Attempts":
 
 def sender(settings: SenderSettings) -> "Sender":
     """Create the send step."""
-    from gpconnect_messaging.mailboxes.connections import MeshConnections
     from gpconnect_messaging.steps.send import Sender
 
-    ledger = _ledger(settings)
+    adapters = _of_sender(settings)
     return Sender(
-        outbox=Outbox(boto3.client("s3", config=_CONFIG), settings.outbox_bucket),
-        ledger=ledger,
-        mesh=MeshConnections(settings.mesh_url, _vault(settings)),
-        notifier=_notifier(settings),
+        outbox=adapters.outbox,
+        ledger=adapters.ledger,
+        mesh=adapters.mesh,
+        notifier=adapters.notifier,
         lease=settings.lease,
         timeouts=settings.timeouts,
     )
 
 
 def poller(settings: PollerSettings) -> "tuple[Poller, Sweep]":
-    """Create the polling step and the due-work step."""
-    from gpconnect_messaging.mailboxes.connections import MeshConnections
+    """Create the polling step and the sweep. Raises IdentifiersSecretError, WrongSecretError."""
     from gpconnect_messaging.steps.due_work import Sweep
     from gpconnect_messaging.steps.poll import Poller
 
-    ledger = _ledger(settings)
-    notifier = _notifier(settings)
+    adapters = _of_poller(settings)
     poll = Poller(
-        identifiers=_identifiers(settings),
-        evidence=Evidence(boto3.client("s3", config=_CONFIG), settings.evidence_bucket),
-        ledger=ledger,
-        mesh=MeshConnections(settings.mesh_url, _vault(settings)),
-        notifier=notifier,
+        identifiers=_identifiers(adapters),
+        evidence=adapters.evidence,
+        ledger=adapters.ledger,
+        mesh=adapters.mesh,
+        notifier=adapters.notifier,
         lease=settings.poll_lease,
     )
-    sqs = boto3.client("sqs", config=_CONFIG)
     return poll, Sweep(
-        ledger=ledger,
-        send_queue=SendQueue(sqs, settings.send_queue_url),
-        intake_queue=IntakeQueue(sqs, settings.intake_queue_url),
-        notifier=notifier,
+        ledger=adapters.ledger,
+        send_queue=adapters.send_queue,
+        intake_queue=adapters.intake_queue,
+        notifier=adapters.notifier,
         timeouts=settings.timeouts,
     )
 
@@ -147,8 +129,8 @@ def _pds(settings: BuilderSettings) -> "Callable[[], PdsClient]":
         from gpconnect_messaging.pds.client import PdsClient
         from gpconnect_messaging.pds.vault import ApplicationVault
 
-        vault = ApplicationVault(boto3.client("secretsmanager", config=_CONFIG), settings.pds_secret)
-        budget = SharedBudget(_dynamodb(), settings.ledger_table, settings.pds_requests_per_second)
+        vault = ApplicationVault(_client("secretsmanager"), settings.pds_secret)
+        budget = SharedBudget(_client("dynamodb"), settings.ledger_table, settings.pds_requests_per_second)
         return PdsClient(settings.pds_url, vault, budget)
 
     return opened
@@ -156,28 +138,27 @@ def _pds(settings: BuilderSettings) -> "Callable[[], PdsClient]":
 
 def escalation(settings: PollerSettings) -> "Escalation":
     """Create the escalation step of the poller's due work."""
-    from gpconnect_messaging.ledger.notifications import NotificationStore
     from gpconnect_messaging.steps.escalate import Escalation
 
+    adapters = _of_poller(settings)
     return Escalation(
-        book=NotificationStore(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept),
-        mailboxes=MailboxDirectory(boto3.client("ssm", config=_CONFIG), settings.mailbox_parameters),
-        notifier=_notifier(settings),
+        book=adapters.notifications,
+        mailboxes=adapters.mailboxes,
+        notifier=adapters.notifier,
         wait=settings.escalate_after,
     )
 
 
 def reconciliation(settings: PollerSettings) -> "Reconciliation":
     """Create the reconciliation step, only when the task runs: at night."""
-    from gpconnect_messaging.ledger.balances import Balances
-    from gpconnect_messaging.mailboxes.connections import MeshConnections
     from gpconnect_messaging.steps.reconcile import Reconciliation
 
+    adapters = _of_poller(settings)
     return Reconciliation(
-        evidence=Evidence(boto3.client("s3", config=_CONFIG), settings.evidence_bucket),
-        balances=Balances(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept),
-        mesh=MeshConnections(settings.mesh_url, _vault(settings)),
-        notifier=_notifier(settings),
+        evidence=adapters.evidence,
+        balances=adapters.balances,
+        mesh=adapters.mesh,
+        notifier=adapters.notifier,
         timeouts=settings.timeouts,
         longest_wait=settings.longest_wait,
         most_asked=settings.mesh_questions_a_day,
@@ -186,31 +167,28 @@ def reconciliation(settings: PollerSettings) -> "Reconciliation":
 
 def balance_deadline(settings: PollerSettings) -> "BalanceDeadline":
     """Create the check whether the balance is late, in the poller's due work."""
-    from gpconnect_messaging.ledger.balances import Balances
     from gpconnect_messaging.steps.reconcile import BalanceDeadline
 
-    return BalanceDeadline(balances=Balances(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept))
+    return BalanceDeadline(balances=_of_poller(settings).balances)
 
 
 def drop_passes(settings: PollerSettings) -> "DropPasses":
     """Create the store of the drop listing's progress, which the due work measures."""
-    from gpconnect_messaging.ledger.drop_passes import DropPasses
-
-    return DropPasses(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept)
+    return _of_poller(settings).drop_passes
 
 
 def list_drop(settings: PollerSettings) -> "ListDrop":
     """Create the step that lists the drop, only when the task runs: once an hour."""
     from gpconnect_messaging.steps.list_drop import ListDrop
 
-    s3 = boto3.client("s3", config=_CONFIG)
+    adapters = _of_poller(settings)
     return ListDrop(
-        drop=DropBucket(s3, settings.drop_bucket),
-        evidence=Evidence(s3, settings.evidence_bucket),
-        identifiers=_identifiers(settings),
-        passes=drop_passes(settings),
-        intake_queue=IntakeQueue(boto3.client("sqs", config=_CONFIG), settings.intake_queue_url),
-        notifier=_notifier(settings),
+        drop=adapters.drop_bucket,
+        evidence=adapters.evidence,
+        identifiers=adapters.identifiers,
+        passes=adapters.drop_passes,
+        intake_queue=adapters.intake_queue,
+        notifier=adapters.notifier,
         settled=timedelta(seconds=settings.drop_settled_seconds),
     )
 
@@ -219,83 +197,54 @@ def start_canaries(settings: PollerSettings) -> "StartCanaries":
     """Create the step that starts canaries, in the poller's due work."""
     from gpconnect_messaging.steps.canary import StartCanaries
 
-    return StartCanaries(
-        canaries=_canaries(settings),
-        intake_queue=IntakeQueue(boto3.client("sqs", config=_CONFIG), settings.intake_queue_url),
-        every=timedelta(minutes=settings.canary_minutes),
-    )
+    adapters = _of_poller(settings)
+    every = timedelta(minutes=settings.canary_minutes)
+    return StartCanaries(canaries=adapters.canaries, intake_queue=adapters.intake_queue, every=every)
 
 
 def build_canary(settings: BuilderSettings) -> "BuildCanary":
     """Create the builder's step of a canary."""
     from gpconnect_messaging.steps.canary import BuildCanary
 
-    return BuildCanary(
-        canaries=_canaries(settings),
-        send_queue=SendQueue(boto3.client("sqs", config=_CONFIG), settings.send_queue_url),
-    )
+    adapters = _of_builder(settings)
+    return BuildCanary(canaries=adapters.canaries, send_queue=adapters.send_queue)
 
 
 def end_canary(settings: SenderSettings) -> "EndCanary":
     """Create the sender's step of a canary: with the ledger, without outbox and MESH."""
     from gpconnect_messaging.steps.canary import EndCanary
 
-    return EndCanary(canaries=_canaries(settings))
+    return EndCanary(canaries=_of_sender(settings).canaries)
 
 
 def enabled_parts(settings: PollerSettings) -> "EnabledParts":
     """Create the check whether the rule, the event source mappings and the keys are enabled."""
-    from gpconnect_messaging.enabled import EnabledParts
-
-    return EnabledParts(
-        events=boto3.client("events", config=_CONFIG),
-        functions=boto3.client("lambda", config=_CONFIG),
-        keys=boto3.client("kms", config=_CONFIG),
-        rule=settings.event_rule,
-        mapping_ids=settings.mapping_ids,
-        key_arns=settings.key_arns,
-    )
-
-
-def _canaries(settings: BuilderSettings | SenderSettings | PollerSettings) -> "Canaries":
-    from gpconnect_messaging.ledger.canaries import Canaries
-
-    return Canaries(_dynamodb(), settings.ledger_table)
+    return _of_poller(settings).enabled_parts
 
 
 @cache
-def _dynamodb() -> "DynamoDBClient":
+def _client(service: str) -> Any:
     """Return one shared client: every further client costs cold-start time and connections."""
-    return boto3.client("dynamodb", config=_CONFIG)
+    create: Any = boto3.client  # the stubs accept only literal service names
+    return create(service, config=_CONFIG)
 
 
 @cache
-def _ledger(settings: BuilderSettings | SenderSettings | PollerSettings) -> Ledger:
-    return Ledger(
-        _dynamodb(),
-        settings.ledger_table,
-        settings.timeouts,
-        kept_for=settings.audit_kept,
-        watch=measurements.watch,
-    )
+def _of_builder(settings: BuilderSettings) -> BuilderAdapters:
+    return BuilderAdapters(lambda: settings, _client, watch=measurements.watch)
 
 
 @cache
-def _notifier(settings: BuilderSettings | SenderSettings | PollerSettings) -> Notifier:
-    return Notifier(boto3.client("sns", config=_CONFIG), settings.notices_topic_arn, _ledger(settings))
+def _of_sender(settings: SenderSettings) -> SenderAdapters:
+    return SenderAdapters(lambda: settings, _client, watch=measurements.watch)
 
 
 @cache
-def _identifiers(settings: BuilderSettings | PollerSettings) -> "Identifiers":
-    """Read the secret that ids are derived with. Raises IdentifiersSecretError, WrongSecretError."""
-    from gpconnect_messaging.derivation import read_identifiers
-    from gpconnect_messaging.ledger.derivation import DerivationGuard
-
-    identifiers = read_identifiers(boto3.client("secretsmanager", config=_CONFIG), settings.identifiers_secret)
-    DerivationGuard(_dynamodb(), settings.ledger_table).check(identifiers)
-    return identifiers
+def _of_poller(settings: PollerSettings) -> PollerAdapters:
+    return PollerAdapters(lambda: settings, _client, watch=measurements.watch)
 
 
-def _vault(settings: SenderSettings | PollerSettings) -> CredentialVault:
-    secrets = boto3.client("secretsmanager", config=_CONFIG)
-    return CredentialVault(secrets, settings.mailbox_secrets, settings.mesh_secret)
+def _identifiers(adapters: BuilderAdapters | PollerAdapters) -> "Identifiers":
+    """Return the derivation of ids, if the ledger began with the same secret. Raises WrongSecretError."""
+    adapters.derivation_guard.check(adapters.identifiers)
+    return adapters.identifiers

@@ -62,7 +62,7 @@ def test_a_process_that_died_for_another_reason_costs_no_document(process: Opene
 
 def test_a_document_that_ends_two_processes_is_refused(process: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opener, "_WORKER", "tests.unit.documents.dying_worker")
-    assert DocumentGate(opener=process).examine(PDF, [a_pdf()]).refusal == "makes a program that opens it fail"
+    assert DocumentGate(opener=process).examine(PDF, [a_pdf()]).refusal == limits.exit_refusal(-9)
 
 
 def test_a_signal_for_the_functions_own_group_is_none_for_it(process: Opener) -> None:
@@ -84,7 +84,10 @@ def test_what_is_longer_than_any_document_is_refused_before_it_is_read_to_its_en
         while True:
             yield bytes(limits.MEGABYTE)
 
-    assert DocumentGate(opener=process).examine(PDF, endless()).refusal == "is longer than 100 MB"
+    assert (
+        DocumentGate(opener=process).examine(PDF, endless()).refusal
+        == "is larger than 104.86 MB (104,857,600 bytes): send it smaller, or in parts"
+    )
 
 
 def test_its_time_for_one_document_is_limited_and_it_can_write_no_file(process: Opener) -> None:

@@ -53,6 +53,15 @@ def test_a_cut_jpeg_of_any_kind_is_refused(options: dict[str, Any]) -> None:
     assert "cannot be decoded whole" in refusal(whole[: len(whole) * 9 // 10], "JPEG")
 
 
+@pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("share", [0.31, 0.52, 0.83, 0.96])
+def test_a_cut_jpeg_with_an_end_mark_is_refused(options: dict[str, Any], mode: str, share: float) -> None:
+    whole = picture("JPEG", mode, size=(640, 480), **options)
+    assert refusal(whole, "JPEG") == "accepted"
+    assert "cannot be decoded whole" in refusal(whole[: int(share * len(whole))] + whole[-2:], "JPEG")
+
+
 def test_a_png_whose_end_alone_is_missing_or_whose_data_was_changed_is_refused() -> None:
     whole = picture("PNG")
     changed = bytearray(whole)
@@ -66,15 +75,22 @@ def test_all_pages_of_a_tiff_are_decoded() -> None:
     assert "cannot be decoded whole" in refusal(pages(3, compression="group4")[:-20], "TIFF")
 
 
+def test_a_fax_with_a_damaged_line_is_refused() -> None:
+    whole = bytearray(picture("TIFF", "1", size=(640, 480), compression="group4"))
+    assert refusal(bytes(whole), "TIFF") == "accepted"
+    whole[len(whole) // 2] ^= 0x55
+    assert "cannot be decoded whole" in refusal(bytes(whole), "TIFF")
+
+
 def test_a_tiff_of_ten_thousand_pages_is_refused_before_they_are_decoded() -> None:
-    assert refusal(pages(501), "TIFF") == "has more than 500 pages"
+    assert refusal(pages(501), "TIFF") == "has more than 500 pages: send it in parts"
 
 
 @pytest.mark.parametrize("side", [9_000, 60_000, 2**31 - 1])
 def test_a_small_file_that_unpacks_to_gigabytes_is_refused(side: int) -> None:
     assert refusal(a_png_of(min(side, 60_000)) if side <= 60_000 else _promising(side), "PNG") in {
-        "has more pixels than can be opened safely",
-        "cannot be decoded whole: it is cut off, damaged, or of a rare kind",
+        "has more pixels than can be opened safely: save it in a smaller size",
+        "cannot be decoded whole, since it is cut off, damaged, or of a rare kind: open it, and save it again",
     }
 
 
@@ -111,7 +127,11 @@ def _with_chunk(data: bytes) -> bytes:
         (picture("JPEG") + b"MZ\x90\0" + bytes(60), "JPEG", "is also a program"),
         (picture("PNG") + b"\0\0\x7fELF\2\1\1", "PNG", "is also a program"),
         (picture("JPEG") + a_pdf(), "JPEG", "is also a PDF"),
-        (b"II+\0\x08\0\0\0" + bytes(40), "TIFF", "is a BigTIFF, which few programs open: save it as a TIFF"),
+        (
+            b"II+\0\x08\0\0\0" + bytes(40),
+            "TIFF",
+            "is a BigTIFF, which few programs open, not a TIFF image: save it as that",
+        ),
     ],
 )
 def test_a_picture_that_is_another_format_too_is_refused(content: bytes, kind: str, words: str) -> None:
@@ -129,6 +149,8 @@ def test_an_animation_passes_and_a_cut_one_does_not() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_picture_of_another_kind_or_no_picture_is_refused_by_name(kind: str) -> None:
     other = {"JPEG": "PNG", "PNG": "TIFF", "TIFF": "JPEG"}[kind]
-    assert "though content_type says so" in refusal(picture(other), kind)
-    assert refusal(a_pdf(), kind) == "is a PDF"
-    assert refusal(b"MZ" + bytes(99), kind) == "is a program"
+    advice = f"not a {kind} image: save it as that, or correct content_type"
+    assert refusal(picture(other), kind) == f"is {advice}"
+    assert refusal(a_pdf(), kind) == f"is a PDF, {advice}"
+    assert refusal(b"MZ" + bytes(99), kind) == f"is a program, {advice}"
+    assert refusal(b"\xd0\xcf\x11\xe0" + bytes(99), kind) == f"is an archive or Office file, {advice}"

@@ -37,6 +37,7 @@ HIDDEN = [
     rb"{\*\fldinst DDE\tab c:}",
     rb"{\*\fldinst LINK Excel.Sheet c:\\x}", rb"{\*\fldinst EMBED Package}", rb"{\*\fldinst DATABASE x}",
     rb"{\*\fldinst {\field{\*\fldinst QUOTE x}{\fldrslt DDEAUTO}} c:\\x}",
+    rb"{\*\fldinst {\field{\*\fldinst QUOTE 68 68 69}{\fldrslt PAGE}} c:\\x}",
 ]  # fmt: skip
 
 

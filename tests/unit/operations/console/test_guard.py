@@ -115,7 +115,7 @@ FORMS = {
     f"/messages/{REJECTED}/reveal": {"extent": "clinical", "reason": "INC1"},
     f"/messages/{REJECTED}/attachment": {"number": "1", "reason": "INC1"},
     "/notifications/take": {"notification": f"MESSAGE#{REJECTED}/rejected"},
-    "/notifications/take-in": {"notification": "x", "mailbox": "x", "set_aside": "x"},
+    "/notifications/retry": {"notification": "x", "mailbox": "x", "quarantined": "x"},
     f"/messages/{WAITS}/release": {"sure": "yes", "kind": "as shown"},
     "/sign-out": {},
     "/encounter": {"encounter": "x", "encounter-mailbox": "Y90001OT001"},

@@ -43,7 +43,7 @@ PAGES = (
     f"/messages/{WAITS}/release",
     f"/messages/{TELL}/practice-told",
     f"/messages/{ELSEWHERE}/accept-answer",
-    f"/messages/{UNDELIVERED}/send-again",
+    f"/messages/{UNDELIVERED}/resend",
 )
 
 
@@ -432,16 +432,16 @@ def test_a_notification_that_is_not_there_is_no_dead_end(it: Console, notificati
 
 def test_what_was_set_aside_is_let_in_again_and_that_is_recorded(it: Console) -> None:
     page = it.get("/notifications")
-    assert page.text.count("Let the message in") == 1
+    assert page.text.count("Retry the message") == 1
     fields = {"notification": f"RECEIVED#{MAILBOX}#{SET_ASIDE_MESSAGE}/unmatched", "mailbox": MAILBOX}
-    assert it.post("/notifications/take-in", set_aside=SET_ASIDE_MESSAGE, **fields).status_code == 303
+    assert it.post("/notifications/retry", quarantined=SET_ASIDE_MESSAGE, **fields).status_code == 303
     assert it.environment.ledger.find_received(MAILBOX, SET_ASIDE_MESSAGE) is None
     recorded = list(it.environment.trail.between(events.at(0), events.at(90)))
-    assert [(event.actor, event.details) for event in recorded if event.what == "set aside message let in"] == [
+    assert [(event.actor, event.details) for event in recorded if event.what == "quarantined message retried"] == [
         (ACTOR, {"mesh_message_id": SET_ASIDE_MESSAGE})
     ]
     assert SET_ASIDE_MESSAGE not in it.get("/notifications").text
-    assert it.post("/notifications/take-in", set_aside=SET_ASIDE_MESSAGE, **fields).status_code == 409
+    assert it.post("/notifications/retry", quarantined=SET_ASIDE_MESSAGE, **fields).status_code == 409
 
 
 @pytest.mark.parametrize(
@@ -481,12 +481,12 @@ REASON = "INC0012345: MESH can route it by now"
 
 
 def test_a_message_is_sent_again_only_after_it_is_said_what_will_happen_and_confirmed(it: Console) -> None:
-    path = f"/messages/{UNDELIVERED}/send-again"
+    path = f"/messages/{UNDELIVERED}/resend"
     said = text(it.get(path))
     assert "sent again with identical bytes" in said
     assert "MESH reports that no practice has it" in said
     assert it.environment.sqs.sent_bodies == [], "to look changes nothing"
-    assert it.confirm(path, reason=REASON).headers["Location"].endswith("?done=send-again")
+    assert it.confirm(path, reason=REASON).headers["Location"].endswith("?done=resend")
     [(queue, body)] = it.environment.sqs.sent_bodies
     assert (queue, body) == ("https://queues/send", {"message_id": UNDELIVERED})
     [event] = [event for event in it.events(UNDELIVERED) if event.what == "re-send"]
@@ -504,7 +504,7 @@ def test_a_message_is_sent_again_only_after_it_is_said_what_will_happen_and_conf
 def test_nothing_is_sent_again_unconfirmed_or_without_a_reason_that_may_be_kept(
     it: Console, fields: dict[str, str], sentence: str
 ) -> None:
-    page = it.post(f"/messages/{UNDELIVERED}/send-again", kind="sent again with identical bytes", **fields)
+    page = it.post(f"/messages/{UNDELIVERED}/resend", kind="sent again with identical bytes", **fields)
     assert page.status_code == 422
     assert sentence in text(page)
     assert it.environment.sqs.sent_bodies == []
@@ -512,14 +512,14 @@ def test_nothing_is_sent_again_unconfirmed_or_without_a_reason_that_may_be_kept(
 
 
 def test_what_has_changed_since_it_was_shown_is_shown_anew_instead_of_done(it: Console) -> None:
-    page = it.post(f"/messages/{UNDELIVERED}/send-again", kind="put on the send queue again", sure="yes", reason=REASON)
+    page = it.post(f"/messages/{UNDELIVERED}/resend", kind="put on the send queue again", sure="yes", reason=REASON)
     assert page.status_code == 422
     assert "has changed since you opened this page" in text(page)
     assert it.environment.sqs.sent_bodies == []
 
 
 def test_why_a_message_cannot_be_sent_again_is_said_with_what_to_do_instead(it: Console) -> None:
-    path = f"/messages/{OVERDUE}/send-again"
+    path = f"/messages/{OVERDUE}/resend"
     page = it.get(path)
     assert page.status_code == 409
     assert "so it has the document: ask the practice" in text(page)
@@ -528,13 +528,13 @@ def test_why_a_message_cannot_be_sent_again_is_said_with_what_to_do_instead(it: 
 
 
 def test_a_refused_request_is_not_taken_in_again_where_it_is_not_kept(it: Console) -> None:
-    assert f"/messages/{INVALID}/take-in-again" in it.get(f"/messages/{INVALID}").text
-    page = it.get(f"/messages/{INVALID}/take-in-again")
+    assert f"/messages/{INVALID}/resubmit" in it.get(f"/messages/{INVALID}").text
+    page = it.get(f"/messages/{INVALID}/resubmit")
     assert page.status_code == 409
     assert "have the sender drop the request again" in text(page)
 
 
-@pytest.mark.parametrize("deed", ["release", "practice-told", "accept-answer", "send-again", "take-in-again"])
+@pytest.mark.parametrize("deed", ["release", "practice-told", "accept-answer", "resend", "resubmit"])
 def test_what_cannot_be_done_about_a_message_is_not_offered_and_says_so(seen: Console, deed: str) -> None:
     assert f"/{deed}" not in seen.get(f"/messages/{DELIVERED}").text
     page = seen.get(f"/messages/{DELIVERED}/{deed}")

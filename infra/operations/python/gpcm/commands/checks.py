@@ -43,7 +43,7 @@ def validate(
         bool, typer.Option("--allow-active-content", help="Accept PDFs with active content, as some environments do.")
     ] = False,
 ) -> int | None:
-    """Check a request with its documents, a message, or a response. The output repeats none of the content."""
+    """Check a request and the documents, a message, or a response. The output quotes none of the content."""
     from gpconnect_messaging.conformance.headers import Headers, read_headers
 
     file = _request_file(Path(what))
@@ -175,11 +175,11 @@ def render(
         typer.Option("--extract", metavar="FOLDER", help="Write the documents to this folder (needs --clinical)."),
     ] = None,
     reveal_: Annotated[
-        bool, typer.Option("--reveal", help="Reveal a stored message, which names the patient. Is recorded.")
+        bool, typer.Option("--reveal", help="Needed for a stored message, which names the patient. This is recorded.")
     ] = False,
     actor: Actor = None,
 ) -> None:
-    """Write a message as a page to read. The page holds personal data: mind where it goes."""
+    """Write a message as an HTML page. The page has personal data: keep it safe."""
     from gpconnect_messaging.documents import render as drawing
     from gpconnect_messaging.documents.page import View
     from gpconnect_messaging.documents.page import page as drawn

@@ -15,7 +15,7 @@ app.add_typer(
     hold,
     name="hold",
     rich_help_panel=Panel.ACT.value,
-    epilog="Example: gpcm hold place 1a2b3c4d --reason 'complaint 17'",
+    epilog="Example: gpcm hold set 1a2b3c4d --reason 'complaint 17'",
 )
 
 Reason = Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why. It is recorded: name no patient.")]
@@ -49,11 +49,11 @@ def practice_told(context: CommandContext, withdrawal: MessageName, yes: Yes = F
 def accept(
     context: CommandContext,
     message: MessageName,
-    answer: Annotated[str, typer.Argument(metavar="ANSWER", help="The suspicious response's MESH message id.")],
+    answer: Annotated[str, typer.Argument(metavar="RESPONSE", help="MESH message id of the suspicious response.")],
     yes: Yes = False,
     actor: Actor = None,
 ) -> None:
-    """Accept a suspicious response, once you know that it is genuine. It came from an unexpected sender."""
+    """Let a suspicious response count, once you know that it is genuine."""
     environment = context.environment
     summary = environment.find(message)
     context.confirm("Do you know that this response is genuine?", yes=yes)
@@ -84,14 +84,14 @@ def _show_status(context: CommandContext, message_id: str, status: Status) -> No
     )
 
 
-@command(example="gpcm hold place 1a2b3c4d --reason 'complaint 17'", panel=Panel.ACT, on=hold, name="place")
-def place_hold(
+@command(example="gpcm hold set 1a2b3c4d --reason 'complaint 17'", panel=Panel.ACT, on=hold, name="set")
+def set_hold(
     context: CommandContext, message: MessageName, reason: Reason, yes: Yes = False, actor: Actor = None
 ) -> None:
     """Keep a message's data until the hold is lifted."""
     summary = context.environment.find(message)
     why = context.reason(reason)
-    context.confirm("Place a legal hold on this message?", yes=yes)
+    context.confirm("Set a legal hold on this message?", yes=yes)
     held = context.environment.legal_hold.apply(summary.message_id, context.actor(actor), why)
     context.screen.result(
         {"message_id": summary.message_id, "objects_held": held},

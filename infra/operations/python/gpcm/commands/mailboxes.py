@@ -1,4 +1,4 @@
-"""Commands for a sending mailbox: check it with MESH, and let in a quarantined message."""
+"""Commands for a sending mailbox: check it with MESH, and retry a quarantined message."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from gpcm.commands.requests import Yes
 from gpcm.environment import UnknownMessageError
 from gpcm.screen import plain_table
 
-mailbox = typer.Typer(help="Sending mailboxes: check one, or let in a quarantined message.", no_args_is_help=True)
+mailbox = typer.Typer(help="Sending mailboxes: check one, or retry a quarantined message.", no_args_is_help=True)
 app.add_typer(
     mailbox, name="mailbox", rich_help_panel=Panel.CHECK.value, epilog="Example: gpcm mailbox check Y90001OT001"
 )
@@ -48,8 +48,8 @@ def check(
     return None if all(finding.well for finding in findings) else ExitStatus.PROBLEM_FOUND
 
 
-@command(example="gpcm mailbox let-in Y90001OT001 20261122140501234567_ABCDEF", panel=Panel.CHECK, on=mailbox)
-def let_in(
+@command(example="gpcm mailbox retry Y90001OT001 20261122140501234567_ABCDEF", panel=Panel.CHECK, on=mailbox)
+def retry(
     context: CommandContext,
     name: Annotated[str, typer.Argument(metavar="MAILBOX", help="The mailbox that received it.")],
     message: Annotated[str, typer.Argument(metavar="MESSAGE", help="The MESH message id, from the notification.")],
@@ -59,9 +59,9 @@ def let_in(
     """Let the next poll receive a quarantined message, once the cause is fixed."""
     context.confirm("Receive this message again?", yes=yes)
     who = context.actor(actor)
-    if not context.environment.ledger.release_set_aside(name, message):
+    if not context.environment.ledger.retry_quarantined(name, message):
         raise UnknownMessageError("That message is not quarantined. The notification has both ids.")
     context.environment.trail.record(
-        who, "let in what was set aside", mailbox=name, details={"mesh_message_id": message}
+        who, "quarantined message retried", mailbox=name, details={"mesh_message_id": message}
     )
-    context.screen.result({"mailbox": name, "let_in": message}, Text("The next poll of the mailbox receives it."))
+    context.screen.result({"mailbox": name, "retried": message}, Text("The next poll of the mailbox receives it."))

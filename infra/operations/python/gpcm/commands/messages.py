@@ -75,7 +75,7 @@ def _overview(environment: OperatorEnvironment) -> tuple[dict[str, Any], list[Re
         for row in _late(environment, status_count.status)
     ]
     value = {
-        "place": environment.name,
+        "environment": environment.name,
         "at": now.isoformat(),
         "messages": [
             {
@@ -183,7 +183,7 @@ def _of_encounter(
     if encounter == "-":
         encounter = typer.prompt("Encounter, in the sender's words", hide_input=True, err=True)
     mailboxes = [mailbox] if mailbox else environment.mailbox_names()
-    keys = [environment.identifiers().of_encounter(name, encounter).key for name in mailboxes]
+    keys = [environment.identifiers.of_encounter(name, encounter).key for name in mailboxes]
     summaries = [summary for key in keys for summary in environment.search.of_encounter(key)]
     return [summary for summary in summaries if status in (None, summary.status)]
 
@@ -201,7 +201,7 @@ def show(
     message: MessageName,
     reveal_: Annotated[
         bool,
-        typer.Option("--reveal", help="Also show personal data: encounter, MESH address and subject. Is recorded."),
+        typer.Option("--reveal", help="Also show personal data (recorded): encounter, MESH address and subject."),
     ] = False,
     audit: Annotated[bool, typer.Option("--audit", help="Also show who did what.")] = False,
     actor: Actor = None,

@@ -34,9 +34,7 @@ def list_notifications(context: CommandContext) -> None:
         notification, words = open_notification.notification, notification_text(open_notification.notification.kind)
         shown += [
             Text.assemble((words.subject, "bold"), f"  {period(now - notification.raised_at)} ago"),
-            sentences(
-                [words.todo, _about(open_notification), f"Acknowledge it: gpcm notifications take '{notification.id}'"]
-            ),
+            sentences([words.todo, _about(open_notification), f"gpcm notifications acknowledge '{notification.id}'"]),
             Text(),
         ]
     context.screen.result([_as_json(open_notification) for open_notification in open_notifications], *shown)
@@ -61,15 +59,15 @@ def _as_json(open_notification: OpenNotification) -> dict[str, Any]:
     }
 
 
-@command(example="gpcm notifications take 'MESSAGE#1a2b3c4d-…/rejected'", panel=Panel.LOOK, on=notifications)
-def take(
+@command(example="gpcm notifications acknowledge 'MESSAGE#1a2b3c4d-…/rejected'", panel=Panel.LOOK, on=notifications)
+def acknowledge(
     context: CommandContext,
     notification: Annotated[
-        str, typer.Argument(metavar="NOTIFICATION", help="The notification's id, from its last line.")
+        str, typer.Argument(metavar="NOTIFICATION", help="The id, from the last line of the notification.")
     ],
     actor: Actor = None,
 ) -> None:
-    """Acknowledge a notification. It is recorded with your name, and no longer escalated."""
+    """Acknowledge a notification: your id is recorded, and the notification is not escalated."""
     try:
         taken = context.environment.notifications.acknowledge(
             notification, context.actor(actor), context.environment.now()
@@ -99,7 +97,7 @@ def reconcile(
         bool, typer.Option("--again", help="Make the balance again, and replace the earlier one.")
     ] = False,
 ) -> int | None:
-    """Show the balance of a day: is every request accounted for? It is made if there is none yet."""
+    """Show whether every request of a day is accounted for. Makes the balance of the day if there is none."""
     environment = context.environment
     try:
         chosen = day_of(day, environment.now())

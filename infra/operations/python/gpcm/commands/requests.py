@@ -50,7 +50,7 @@ def drop_(
         list[Path] | None, typer.Argument(metavar="DOCUMENTS", help="The documents, if REQUEST is a file.")
     ] = None,
     wait: Annotated[
-        float, typer.Option("--wait", min=0, metavar="SECONDS", help="Follow the messages this long; 0: do not.")
+        float, typer.Option("--wait", min=0, metavar="SECONDS", help="Seconds to follow the messages; 0: none.")
     ] = 60,
 ) -> int | None:
     """Drop a request with documents, and follow the messages."""
@@ -62,11 +62,11 @@ def drop_(
         request_body = file.read_bytes()
         _warn(context, request_body, {beside.relative_to(file.parent).as_posix() for beside in file.parent.rglob("*")})
         into = _drop_folder_for(environment, request_body)
-        dropped = drop_folder(environment, bucket, file.parent, identifiers=environment.identifiers(), into=into)
+        dropped = drop_folder(environment, bucket, file.parent, identifiers=environment.identifiers, into=into)
     else:
         _warn(context, body, files)
         into = _drop_folder_for(environment, body)
-        dropped = drop(environment, bucket, body, files, identifiers=environment.identifiers(), into=into)
+        dropped = drop(environment, bucket, body, files, identifiers=environment.identifiers, into=into)
     context.screen.say(f"Dropped as request {dropped.request_id}.")
     return _follow(context, environment, dropped, wait)
 
@@ -182,7 +182,7 @@ def withdraw(context: CommandContext, message: MessageName, yes: Yes = False, ac
         environment.output("DropBucketName"),
         body,
         {},
-        identifiers=environment.identifiers(),
+        identifiers=environment.identifiers,
         into=_drop_folder_for(environment, body),
     )
     context.screen.say(f"Dropped as request {dropped.request_id}.")

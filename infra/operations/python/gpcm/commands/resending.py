@@ -72,7 +72,7 @@ def resend(
     except ChoiceError as error:
         raise InputError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
     mode = ResendMode.REBUILT if rebuilt else ResendMode.UNCHANGED
-    plan = list(environment.replay.resend.plan(choice, mode))
+    plan = list(environment.resend.plan(choice, mode))
     doable = [proposal for proposal in plan if proposal.action is not ResendAction.NONE]
     if dry_run or not doable:
         context.screen.result([_proposal(proposal) for proposal in plan], *_proposals(plan))
@@ -81,7 +81,7 @@ def resend(
     context.screen.say(*(f"{proposal.message_id[:8]}  {proposal.action.value}. {proposal.why}" for proposal in plan))
     context.confirm(f"Do this to {len(doable)} of {len(plan)}?", yes=yes)
     done = list(
-        environment.replay.resend.carry_out(plan, mode, actor=context.actor(actor), reason=why, pace=RateLimiter(rate))
+        environment.resend.carry_out(plan, mode, actor=context.actor(actor), reason=why, pace=RateLimiter(rate))
     )
     context.screen.result([_proposal(proposal) for proposal in done], *_proposals(done))
     return None if any(proposal.action is not ResendAction.NONE for proposal in done) else ExitStatus.NOT_POSSIBLE
@@ -131,7 +131,7 @@ class Lanes(StrEnum):
 @command(example="gpcm redrive --dry-run", panel=Panel.ACT)
 def redrive(
     context: CommandContext,
-    lane: Annotated[Lanes, typer.Argument(metavar="LANE", help="intake, send, or both.")] = Lanes.BOTH,
+    lane: Annotated[Lanes, typer.Argument(metavar="QUEUES", help="intake, send, or both.")] = Lanes.BOTH,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -146,7 +146,7 @@ def redrive(
 ) -> int | None:
     """Put dead letters back on their queue, once the cause is fixed."""
     chosen = [Lane(lane.value)] if lane is not Lanes.BOTH else list(Lane)
-    tools = context.environment.replay.redrives
+    tools = context.environment.redrives
     letters = {queue: tools[queue].look() for queue in chosen}
     wanted = {
         queue: [letter for letter in waiting if not only or letter.id in only or letter.subject in only]
@@ -205,7 +205,7 @@ def backfill(
     actor: Actor = None,
 ) -> int | None:
     """Submit the requests in the drop bucket, once only, at the environment's rate. See docs/backfill.md."""
-    tool = context.environment.replay.backfill
+    tool = context.environment.backfill
     if tool is None:
         raise InputError("This environment has no backfill: set `backfill` in the configuration, and deploy.")
     count = tool.count(prefix)

@@ -121,10 +121,10 @@ _ACCEPT = Action(
 
 def _resend_plan(mode: ResendMode) -> Callable[[OperatorEnvironment, MessageRecord], Plan]:
     def plan(environment: OperatorEnvironment, record: MessageRecord) -> Plan:
-        [proposal] = environment.replay.resend.plan(Choice(ids=(record.message_id,)), mode)
+        [proposal] = environment.resend.plan(Choice(ids=(record.message_id,)), mode)
         if proposal.action is ResendAction.NONE:
             return Plan((), proposal.why)
-        subject = "request" if record.version == 0 or proposal.action is ResendAction.TAKE_IN_AGAIN else "message"
+        subject = "request" if record.version == 0 or proposal.action is ResendAction.RESUBMIT else "message"
         return Plan(
             [
                 f"The {subject} is {proposal.action.value}.",
@@ -141,7 +141,7 @@ def _resend_plan(mode: ResendMode) -> Callable[[OperatorEnvironment, MessageReco
 
 def _resend(mode: ResendMode) -> Callable[[OperatorEnvironment, MessageRecord, str, str], None]:
     def do(environment: OperatorEnvironment, record: MessageRecord, actor: str, reason: str) -> None:
-        tool = environment.replay.resend
+        tool = environment.resend
         planned = list(tool.plan(Choice(ids=(record.message_id,)), mode))
         [done] = tool.carry_out(planned, mode, actor=actor, reason=reason, pace=RateLimiter(1))
         if done.action is ResendAction.NONE:
@@ -150,14 +150,14 @@ def _resend(mode: ResendMode) -> Callable[[OperatorEnvironment, MessageRecord, s
     return do
 
 
-_SEND_AGAIN = Action(
-    path="send-again",
+_RESEND = Action(
+    path="resend",
     name="Send it again",
     question="Send this again, unchanged?",
     sure="I know why it did not arrive, and it may be sent again",
     done="The message is queued. It is sent within a minute or two.",
     applies=lambda record: (
-        line_for(record.status, ResendMode.UNCHANGED).action not in {ResendAction.NONE, ResendAction.TAKE_IN_AGAIN}
+        line_for(record.status, ResendMode.UNCHANGED).action not in {ResendAction.NONE, ResendAction.RESUBMIT}
         and not record.history.waits_for_a_person
     ),
     plan=_resend_plan(ResendMode.UNCHANGED),
@@ -165,20 +165,20 @@ _SEND_AGAIN = Action(
     wants_reason=True,
     grave=True,
 )
-_TAKE_IN_AGAIN = Action(
-    path="take-in-again",
+_RESUBMIT = Action(
+    path="resubmit",
     name="Resubmit the request",
     question="Resubmit the request?",
     sure="The cause of the refusal is fixed",
     done="The request is resubmitted. The list shows it under a new id in a moment.",
-    applies=lambda record: line_for(record.status, ResendMode.REBUILT).action is ResendAction.TAKE_IN_AGAIN,
+    applies=lambda record: line_for(record.status, ResendMode.REBUILT).action is ResendAction.RESUBMIT,
     plan=_resend_plan(ResendMode.REBUILT),
     do=_resend(ResendMode.REBUILT),
     wants_reason=True,
     grave=True,
 )
 
-ACTIONS = (_RELEASE, _PRACTICE_NOTIFIED, _ACCEPT, _SEND_AGAIN, _TAKE_IN_AGAIN)
+ACTIONS = (_RELEASE, _PRACTICE_NOTIFIED, _ACCEPT, _RESEND, _RESUBMIT)
 DONE = {action.path: action.done for action in ACTIONS}
 
 

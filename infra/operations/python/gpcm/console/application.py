@@ -49,7 +49,7 @@ def console(
             Route(f"{one}/{{action}}", form(actions.do), methods=["POST"]),
             Route("/notifications", notifications.open),
             Route("/notifications/take", form(notifications.take), methods=["POST"]),
-            Route("/notifications/take-in", form(notifications.take_in), methods=["POST"]),
+            Route("/notifications/retry", form(notifications.retry), methods=["POST"]),
             Route("/sign-out", form(login.sign_out), methods=["POST"]),
         ],
         exception_handlers=errors,

@@ -121,7 +121,7 @@ class MessagePages:
         if not is_mailbox_id(mailbox):
             return self._list(request, {"encounter-mailbox": "Choose the mailbox of the encounter"})
         environment = self._context.environment
-        summaries = environment.search.of_encounter(environment.identifiers().of_encounter(mailbox, encounter).key)
+        summaries = environment.search.of_encounter(environment.identifiers.of_encounter(mailbox, encounter).key)
         if not summaries:
             return self._list(
                 request, {"encounter": f"Mailbox {mailbox} has no such encounter. Enter it in full, as it was sent"}

@@ -23,7 +23,7 @@ _SHOWN_APART = {"message_id", "mailbox"}
 DONE = {
     "taken": "You acknowledged the notification. It is recorded, and no longer escalated.",
     "taken-before": "That notification was acknowledged before.",
-    "let-in": "The next poll of the mailbox receives the message.",
+    "retry": "The next poll of the mailbox receives the message.",
 }
 
 
@@ -94,15 +94,15 @@ class NotificationPages:
         self._context.cache.notification_taken(notification_id)
         return back_to(request, f"/notifications?done={'taken' if taken else 'taken-before'}")
 
-    def take_in(self, request: Request, form: Form) -> Response:
+    def retry(self, request: Request, form: Form) -> Response:
         """Let the next poll receive a quarantined message."""
-        mailbox, mesh_message_id = form.get("mailbox", ""), form.get("set_aside", "")
+        mailbox, mesh_message_id = form.get("mailbox", ""), form.get("quarantined", "")
         environment = self._context.environment
-        if not environment.ledger.release_set_aside(mailbox, mesh_message_id):
-            raise OperatorEnvironmentError("The message is no longer quarantined: it was received, or let in before.")
+        if not environment.ledger.retry_quarantined(mailbox, mesh_message_id):
+            raise OperatorEnvironmentError("The message is no longer quarantined: it was received, or retried before.")
         environment.trail.record(
-            operator_of(request).actor, "set aside message let in", mailbox=mailbox,
+            operator_of(request).actor, "quarantined message retried", mailbox=mailbox,
             details={"mesh_message_id": mesh_message_id},
         )  # fmt: skip
         self._context.cache.notification_taken(form.get("notification", ""))
-        return back_to(request, "/notifications?done=let-in")
+        return back_to(request, "/notifications?done=retry")

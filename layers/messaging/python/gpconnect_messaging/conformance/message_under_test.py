@@ -12,14 +12,17 @@ from gpconnect_messaging.usecases import USE_CASES
 ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
 SDS_USER = "https://fhir.nhs.uk/Id/sds-user-id"
-ONLINE_CONSULTATION_TYPE = "149951000000107"
-
-
 _BY_LOCAL_EXTENSION = {
     use_case.versions[Version.V1_5].local_extension: use_case.name
     for use_case in USE_CASES.values()
     if Version.V1_5 in use_case.versions
 } | {"SendDocument-ConsultationSummary": UseCase.CONSULTATION_REPORT}  # only in the 1.x examples: see GPCM-SD-CS-048
+_BY_TYPE = {
+    (version, use_case.document_type.code): use_case.name
+    for use_case in USE_CASES.values()
+    if use_case.document_type and use_case.name is not UseCase.CONSULTATION_REPORT  # any use case may have its type
+    for version in use_case.versions
+}
 
 
 class MessageUnderTest:
@@ -207,12 +210,10 @@ class MessageUnderTest:
         return Version.V2_0
 
     def _detected_use_case(self) -> UseCase:
-        use_case = _BY_LOCAL_EXTENSION.get(self._local_extension())
         codes = [code.value for code in self.composition.at("type", "coding", "code")] if self.composition else []
-        # The type identifies an online consultation; NHS England's own example names another use case in the extension.
-        if ONLINE_CONSULTATION_TYPE in codes:
-            return UseCase.ONLINE_CONSULTATION
-        return use_case or UseCase.CONSULTATION_REPORT
+        # The type decides first: NHS England's example of an online consultation has another use case's extension.
+        by_type = next(filter(None, (_BY_TYPE.get((self.specification, code)) for code in codes if code)), None)
+        return by_type or _BY_LOCAL_EXTENSION.get(self._local_extension(), UseCase.CONSULTATION_REPORT)
 
 
 def identified(resource: Node | None, system: str) -> str:

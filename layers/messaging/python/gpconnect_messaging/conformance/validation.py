@@ -63,8 +63,10 @@ def validate_message(message: MessageUnderTest) -> list[Finding]:
     return findings
 
 
-def broken_musts(composed: ComposedMessage, envelope: Envelope, specification: Version) -> list[Finding]:
-    """Check a composed message against every MUST before it is sent.
+def broken_musts(
+    composed: ComposedMessage, envelope: Envelope, specification: Version, use_case: UseCase | None = None
+) -> list[Finding]:
+    """Check a composed message against every MUST before it is sent; the use case is detected unless it is given.
 
     A short stand-in replaces the documents, so that the time does not depend on their sizes.
     """
@@ -72,7 +74,7 @@ def broken_musts(composed: ComposedMessage, envelope: Envelope, specification: V
     text = b"".join(
         piece if isinstance(piece, bytes) else (b"AAAA" if next(sizes, 0) else b"") for piece in composed.pieces
     )
-    message = MessageUnderTest(read(text), Headers.of(envelope), specification=specification)
+    message = MessageUnderTest(read(text), Headers.of(envelope), specification=specification, use_case=use_case)
     checks = tuple(check for check in _selected(*_selection(message)) if check.level is Level.MUST)
     return [_broken(check, violation) for check, result in _run(message, checks) for violation in result.violations]
 

@@ -64,7 +64,8 @@ def as_shown(image: Image.Image) -> Image.Image:
     for name in ("xmp", "XML:com.adobe.xmp"):  # viewers rotate a picture by Exif data only
         image.info.pop(name, None)
     plain = _for_scaling(image)
-    plain.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    # Pillow cannot reduce sixteen bits in its faster first step.
+    plain.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), reducing_gap=None if plain.mode.startswith("I;") else 2.0)
     plain = ImageOps.exif_transpose(plain)
     if profile and plain.mode in {"L", "RGB", "RGBA", "CMYK"}:
         with contextlib.suppress(
@@ -82,6 +83,8 @@ def as_shown(image: Image.Image) -> Image.Image:
 
 def _for_scaling(image: Image.Image) -> Image.Image:
     """Convert an image to a mode whose values can be averaged, if necessary."""
+    if image.mode == "F" and float(str(image.getextrema()[1])) <= 1:  # averages can exceed the range
+        return image.point(lambda value: value * 255)
     averaged = image.mode in {"L", "RGB", "RGBA", "CMYK"} and "transparency" not in image.info
     if averaged or image.mode == "F" or image.mode.startswith("I"):
         return image
@@ -101,8 +104,7 @@ def _grey(image: Image.Image, transparent: int | None) -> Image.Image:
     Integers have sixteen bits, as in PNG and TIFF; floats range up to one or up to 255.
     """
     if image.mode == "F":
-        scale = 255 if float(str(image.getextrema()[1])) <= 1 else 1
-        return image.point(lambda value: value * scale + 0.5).convert("L").convert("RGB")
+        return image.point(lambda value: value + 0.5).convert("L").convert("RGB")
     whole = image.convert("I")
     grey = whole.point(lambda value: value * (255 / _SIXTEEN_BITS) + 0.5).convert("L")
     if isinstance(transparent, int):

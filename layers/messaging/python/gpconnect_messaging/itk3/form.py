@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
-from gpconnect_messaging.identifiers import SNOMED_CT, is_expression
+from gpconnect_messaging.identifiers import NO_CONCEPT_ID, SNOMED_CT, is_expression
 from gpconnect_messaging.itk3.stu3 import WELL_WRITTEN, WHOLE_NUMBERS, Json, Slot, plan_of
 from gpconnect_messaging.requests.damage import damage
 from gpconnect_messaging.requests.fields import XML_FORBIDS
@@ -25,9 +25,9 @@ _WRITTEN = {
     "positiveInt": "a whole number from 1 to 2147483647",
     "unsignedInt": "a whole number from 0 to 2147483647",
     "decimal": "a number without an exponent, such as 7.00, of at most 64 characters",
-    "date": "a date such as 2026-11-20, 2026-11 or 2026",
-    "dateTime": "a date such as 2026-11-20, 2026-11 or 2026, or a time such as 2026-11-20T10:00:00Z",
-    "instant": "a time such as 2026-11-20T10:00:00Z, with its offset",
+    "date": "a date from 1800 on such as 2026-11-20, 2026-11 or 2026",
+    "dateTime": "a date from 1800 on such as 2026-11-20, 2026-11 or 2026, or a time such as 2026-11-20T10:00:00Z",
+    "instant": "a time from 1800 on such as 2026-11-20T10:00:00Z, with its offset",
     "time": "a time of day such as 10:00:00",
     "id": "1 to 64 letters, digits, hyphens and full stops",
     "code": "a code: no blank at either end, no invisible character",
@@ -104,7 +104,7 @@ def _in_members(members: Json, kind: str, path: str) -> Iterator[Reason]:
             yield Reason(f"{path}.{names}", "is missing")
     code = members.get("code") if kind == "Coding" and members.get("system") == SNOMED_CT else None
     if isinstance(code, str) and not is_expression(code):
-        yield Reason(f"{path}.code", "is not a SNOMED CT concept id: digits only, the last one the check digit")
+        yield Reason(f"{path}.code", NO_CONCEPT_ID)
     if kind == "Extension":
         if "url" not in members:
             yield Reason(f"{path}.url", "is missing")

@@ -57,6 +57,7 @@ _NOT_OF_THE_MESSAGE = (
     "is not of this patient, nor of a person of the message: leave it out, or give whoever it is as a resource"
 )
 _STRANGE = "holds an NHS number that is neither this patient's nor that of a person of the message: leave it out"
+_WITHOUT_A_SYSTEM = "can be another person's NHS number: add the system of the identifier, or leave it out"
 _CONTRADICTS = "is not seen to belong to what the reference beside it points to: leave it out"
 
 
@@ -71,7 +72,7 @@ class Party:
 
     def is_called(self, display: object) -> bool:
         """Whether a text has the family name, and otherwise only this person's names and numbers."""
-        words = _words(display) - _TITLES
+        words = _words(display) - (_TITLES - self.family)  # Doctor and Master are surnames, too
         return self.family <= words <= self.words if self.family else bool(words) and words <= self.words
 
     def has(self, identifier: Json) -> bool:
@@ -115,6 +116,8 @@ def misnamed(content: Json, path: str, known: Mapping[str, Party]) -> Iterator[R
             yield from _in_reference(where, name, value, known)
         elif kind == "Identifier" and _is_nhs_number(value) and not any(party.has(value) for party in people):
             yield Reason(f"{where}.value", _NOT_OF_THE_MESSAGE)
+        elif kind == "Identifier" and "system" not in value and _has_a_strange_number(value.get("value"), people):
+            yield Reason(f"{where}.value", _WITHOUT_A_SYSTEM)
         elif kind == "HumanName" and name.endswith(".valueHumanName"):
             if not any(party.is_called(" ".join(_name_parts(value))) for party in people):
                 yield Reason(where, _NOT_OF_THE_MESSAGE)
@@ -186,24 +189,29 @@ def _name_parts(name: Json) -> list[str]:
 
 
 def _party(name: Name, *identifiers: tuple[str, str]) -> Party:
-    return _person(_words(name.family), _words(" ".join([name.prefix or "", *(name.given or ())])), identifiers)
+    return _person(_words(name.family), _words(" ".join(name.given)), _words(name.prefix or ""), identifiers)
 
 
-def _person(family: frozenset[str], others: frozenset[str], identifiers: Iterable[tuple[str, str]]) -> Party:
+def _person(
+    family: frozenset[str], given: frozenset[str], titles: frozenset[str], identifiers: Iterable[tuple[str, str]]
+) -> Party:
+    """Make a person, who may be called by the initials of the given names; the M of Mr is another's."""
     numbers = frozenset(identifiers)
     values = frozenset(value.casefold() for _, value in numbers)
-    initials = frozenset(word[0] for word in others)
-    return Party(family | others | initials | values, family, numbers)
+    initials = frozenset(word[0] for word in given - _TITLES)
+    return Party(family | given | titles | initials | values, family, numbers)
 
 
 def _supplied_person(names: list[Json], identifiers: Iterable[tuple[str, str]]) -> Party:
     family: frozenset[str] = frozenset()
-    others: frozenset[str] = frozenset()
+    given: frozenset[str] = frozenset()
+    titles: frozenset[str] = frozenset()
     for name in names:
         family |= _words(name.get("family", ""))
-        others |= _words(" ".join(_name_parts(name)))
+        given |= _words(" ".join([*name.get("given", ()), name.get("text", "")]))
+        titles |= _words(" ".join(_name_parts(name)))
     # With several names, none is required.
-    return _person(family if len(names) == 1 else frozenset(), others | family, identifiers)
+    return _person(family if len(names) == 1 else frozenset(), given, titles | family, identifiers)
 
 
 def _organisation(name: str, *identifiers: tuple[str, str]) -> Party:

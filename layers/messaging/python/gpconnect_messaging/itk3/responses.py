@@ -221,12 +221,12 @@ def _issues(answered: Node, header: Node, resources: list[_Entry], bundle: Node)
 
 
 def _is_malformed(node: Node, kind: str) -> bool:
-    """Whether STU3 does not know an element on the way to a code, or an element repeats that may come once."""
+    """Whether an element on the way to a code is unknown to STU3, repeats though it may come once, or can negate it."""
     plan = plan_of(kind)
     seen = set[str]()
     for child in node.children if plan else ():
         slot = plan.slots.get(child.name.removeprefix("_")) if plan else None
-        if slot is None and child.name not in _NOT_IN_THE_TABLE:
+        if child.name == "modifierExtension" or (slot is None and child.name not in _NOT_IN_THE_TABLE):
             return True
         if slot and slot.single and child.name in seen:
             return True

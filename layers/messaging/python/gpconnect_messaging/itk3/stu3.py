@@ -46,11 +46,15 @@ _PRIMITIVES = {
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _PRIMITIVES.items()}
 WHOLE_NUMBERS = frozenset({"integer", "positiveInt", "unsignedInt"})
 _LARGEST_WHOLE_NUMBER = 2**31 - 1
+_EARLIEST_YEAR = "1800"
 
 
 def _in_the_calendar(value: str) -> bool:
-    """Whether the month has the day, which no pattern can say, and the year is of our era: there is no year 0."""
-    if value.startswith(("-", "0000")):
+    """Whether the month has the day, which no pattern can say, and the year can be of a patient's life.
+
+    An earlier year is another thing: the time 1000, or the first day of year 1, as .NET writes an empty field.
+    """
+    if value < _EARLIEST_YEAR:
         return False
     if len(value) < len("2026-02-28"):
         return True

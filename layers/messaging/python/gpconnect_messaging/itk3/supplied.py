@@ -19,14 +19,11 @@ from gpconnect_messaging.itk3.stu3 import Json
 from gpconnect_messaging.itk3.xml import FHIR, from_xml
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.names import fold
-from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
+from gpconnect_messaging.requests.refusal import MOST_REASONS, Reason, RequestRefusedError
 from gpconnect_messaging.safe_parsing import DocumentTypeError, UnsafeContentError, as_utf_8, parse_xml, xml_parser
 
 LARGEST_RESOURCE = 262_144
 """Longest ready resource, in bytes."""
-
-MOST_REASONS = 50
-"""Most reasons given for one ready resource: one with more faults is not FHIR STU3 at all."""
 
 DEEPEST = 40
 """How deep a ready resource may nest."""
@@ -34,7 +31,7 @@ DEEPEST = 40
 _KEPT_BACK = {"r", "v", "restricted", "very restricted", "confidential"}
 """Codes and displays of v3-Confidentiality, in small letters, that mean: do not send."""
 
-_HOLDS_NOTHING = re.compile(rb"(\xef\xbb\xbf)?\s*(<\?xml\s[^>]*\?>)?\s*")
+_HOLDS_NOTHING = re.compile(rb"(\xef\xbb\xbf)?\s*+(<\?xml\s[^>]*+(?<=\?)>)?\s*+")
 
 
 @dataclass(frozen=True, slots=True)

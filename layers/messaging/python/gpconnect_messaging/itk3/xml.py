@@ -126,12 +126,12 @@ def _members(element: etree._Element, kind: str, *, primitive: bool = False) -> 
         content["#text"] = True
     found: dict[str, list[tuple[Any, Any]]] = {}
     for child in element:
-        name = str(child.tag).removeprefix(FHIR)
-        slot = slots.get(name.removeprefix(_XHTML))
-        if slot is None or name.startswith("{") is not (slot.kind == "xhtml"):
+        name = str(child.tag).removeprefix(_XHTML).removeprefix(FHIR)
+        slot = slots.get(name)
+        if slot is None or child.tag != (_XHTML if slot.kind == "xhtml" else FHIR) + name:
             content[f"<{name}>"] = True
         else:
-            found.setdefault(name.removeprefix(_XHTML), []).append(_value(child, slot))
+            found.setdefault(name, []).append(_value(child, slot))
     for name, pairs in found.items():
         for key, values in zip((name, f"_{name}"), zip(*pairs, strict=True), strict=True):
             if any(value is not None for value in values):

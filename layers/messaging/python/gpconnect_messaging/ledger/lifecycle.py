@@ -79,22 +79,6 @@ class Status(StoredName):
         return self in _SETTLED
 
 
-_SETTLED = frozenset(
-    {
-        Status.INVALID,
-        Status.NOT_REQUIRED,
-        Status.RELEASED,
-        Status.SUPERSEDED,
-        Status.WITHDRAWN,
-        Status.REFUSED,
-        Status.UNDELIVERED,
-        Status.DELIVERED,
-        Status.REJECTED,
-        Status.OVERDUE,
-    }
-)
-
-
 class EventType(StoredName):
     """What can happen to a message."""
 
@@ -1026,7 +1010,7 @@ def _has(kind: EventType) -> Callable[[MessageHistory], bool]:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A status, when it holds, the meaning, the source of the rule, and what an operator does."""
+    """A status: when it holds, the meaning, the source of the rule, what an operator does, and what follows."""
 
     status: Status
     holds: Callable[[MessageHistory], bool]
@@ -1034,6 +1018,12 @@ class Rule:
     source: str
     """Requirement ids, or the design's rule."""
     action: str
+    settled: bool = False
+    """Whether the product has nothing left to do."""
+    notifies: NotificationType | None = None
+    """The notification that the status itself calls for."""
+    notifies_late: NotificationType | None = None
+    """The notification if a message or request runs late in the status; only statuses before the sending have one."""
 
 
 RULES: tuple[Rule, ...] = (
@@ -1044,6 +1034,8 @@ RULES: tuple[Rule, ...] = (
         "design: nothing wrong leaves; safety rule 7",
         "Correct the request in the sending system and drop it again. If it may not be sent, tell the practice another "
         "way.",
+        settled=True,
+        notifies=NotificationType.INVALID,
     ),
     Rule(
         Status.NOT_REQUIRED,
@@ -1052,6 +1044,7 @@ RULES: tuple[Rule, ...] = (
         "copy of a request that was received under the same key",
         "GPCM-SD-CS-071, GPCM-SD-CS-073, design: a copy is a repeat",
         "Nothing.",
+        settled=True,
     ),
     Rule(
         Status.REJECTED,
@@ -1059,6 +1052,8 @@ RULES: tuple[Rule, ...] = (
         "any negative response code, after which nothing follows; 20014 to a replacement of it",
         "GPCM-SD-044, GPCM-SD-035",
         "Look the code up, correct the fault that it names and send again, or tell the practice another way.",
+        settled=True,
+        notifies=NotificationType.REJECTED,
     ),
     Rule(
         Status.DELIVERED,
@@ -1066,13 +1061,17 @@ RULES: tuple[Rule, ...] = (
         "20013 and a positive business code, in any order",
         "design: DELIVERED needs both",
         "Nothing; a patient who is known to have died (30004) is flagged by the code.",
+        settled=True,
     ),
     Rule(
         Status.UNDELIVERED,
         lambda history: history.undelivered,
         "a MESH report: not routed, or not collected",
         "GPCM-SD-044, GPCM-SD-094",
-        "Check the patient's details with PDS, correct the request and drop it again, or tell the practice otherwise.",
+        "Check the patient's details with PDS, correct the request and drop it again, or tell the practice another "
+        "way.",
+        settled=True,
+        notifies=NotificationType.UNDELIVERED,
     ),
     Rule(
         Status.OVERDUE,
@@ -1080,6 +1079,8 @@ RULES: tuple[Rule, ...] = (
         "an expected acknowledgement is late; a late one still lands",
         "GPCM-SD-045",
         "Ask the practice whether it has the document.",
+        settled=True,
+        notifies=NotificationType.OVERDUE,
     ),
     Rule(
         Status.ACKNOWLEDGED,
@@ -1101,6 +1102,8 @@ RULES: tuple[Rule, ...] = (
         "MESH refused it, or names no single mailbox for the recipient: never retried unchanged",
         "GPCM-SD-044, GPCM-SD-OC-159, GPCM-SD-GE-286",
         "Look at MESH's error: the workflow, the address or the mailbox; then drop a corrected request.",
+        settled=True,
+        notifies=NotificationType.REFUSED,
     ),
     Rule(
         Status.SENDING,
@@ -1115,6 +1118,7 @@ RULES: tuple[Rule, ...] = (
         "the held request became messages, which the event names and which have their own rows",
         "GPCM-SD-CS-075",
         "Nothing: look at the messages.",
+        settled=True,
     ),
     Rule(
         Status.RELEASING,
@@ -1122,14 +1126,16 @@ RULES: tuple[Rule, ...] = (
         "the hold window is over and the version given; the messages are being built",
         "GPCM-SD-CS-075, design: every step is repeatable",
         "Nothing: the sweep offers it to the builder again.",
+        notifies_late=NotificationType.NOT_RELEASED,
     ),
     Rule(
         Status.SUPERSEDED,
         _has(EventType.SUPERSEDED),
-        "a newer request for the same encounter replaced it before it was sent, or an operator let a newer version "
-        "pass it; kept with the evidence",
+        "a newer request for the same encounter replaced it before it was sent, or an operator skipped it; kept with "
+        "the evidence",
         "GPCM-SD-CS-076",
         "Nothing: look at the request that the event names.",
+        settled=True,
     ),
     Rule(
         Status.TELL_PRACTICE,
@@ -1137,6 +1143,7 @@ RULES: tuple[Rule, ...] = (
         "a consultation was deleted whose report was sent: a warning is in the evidence store",
         "GPCM-SD-CS-077",
         "Read the warning, tell the practice, and record that it was told.",
+        notifies=NotificationType.TELL_PRACTICE,
     ),
     Rule(
         Status.WITHDRAWN,
@@ -1145,6 +1152,7 @@ RULES: tuple[Rule, ...] = (
         "everything that it asks for is done",
         "GPCM-SD-CS-077",
         "Nothing.",
+        settled=True,
     ),
     Rule(
         Status.HELD,
@@ -1152,6 +1160,7 @@ RULES: tuple[Rule, ...] = (
         "checked, and waiting out the hold window, for a person to release it, or for PDS to answer",
         "GPCM-SD-CS-074, GPCM-SD-CS-075, GPCM-SD-CS-076",
         "Where a person must release it: release it, or have it withdrawn. Otherwise nothing.",
+        notifies_late=NotificationType.NOT_RELEASED,
     ),
     Rule(
         Status.UNCERTAIN,
@@ -1159,6 +1168,7 @@ RULES: tuple[Rule, ...] = (
         "the upload may or may not have reached MESH",
         "safety rule 2",
         "Nothing: after a wait the identical bytes are sent again.",
+        notifies_late=NotificationType.STUCK,
     ),
     Rule(
         Status.BUILT,
@@ -1166,6 +1176,7 @@ RULES: tuple[Rule, ...] = (
         "stored and queued",
         "design: one commit point per step",
         "Nothing: the sweep queues it again if no sender takes it.",
+        notifies_late=NotificationType.STUCK,
     ),
 )
 
@@ -1175,22 +1186,12 @@ def rule_of(status: Status) -> Rule:
     return next(rule for rule in RULES if rule.status is status)
 
 
-TOLD_ON_ENTERING = {
-    Status.INVALID: NotificationType.INVALID,
-    Status.REFUSED: NotificationType.REFUSED,
-    Status.UNDELIVERED: NotificationType.UNDELIVERED,
-    Status.REJECTED: NotificationType.REJECTED,
-    Status.OVERDUE: NotificationType.OVERDUE,
-    Status.TELL_PRACTICE: NotificationType.TELL_PRACTICE,
-}
+_SETTLED = frozenset(rule.status for rule in RULES if rule.settled)
+
+NOTIFIED_ON_ENTERING = {rule.status: rule.notifies for rule in RULES if rule.notifies}
 """The notification that a status itself calls for."""
 
-NOT_LEFT = {
-    Status.HELD: NotificationType.NOT_RELEASED,
-    Status.RELEASING: NotificationType.NOT_RELEASED,
-    Status.BUILT: NotificationType.STUCK,
-    Status.UNCERTAIN: NotificationType.STUCK,
-}
+NOT_LEFT = {rule.status: rule.notifies_late for rule in RULES if rule.notifies_late}
 """The statuses of a message or request that was not sent yet, and the notification if it runs late.
 
 SENDING is not among them: an upload ends within minutes, and is judged then.
@@ -1199,7 +1200,7 @@ SENDING is not among them: an upload ends within minutes, and is judged then.
 
 def notifications_due(history: MessageHistory) -> frozenset[NotificationType]:
     """Return the notifications that the events call for (GPCM-SD-044, GPCM-SD-045); none is sent twice."""
-    called_for = {TOLD_ON_ENTERING[history.status]} if history.status in TOLD_ON_ENTERING else set()
+    called_for = {NOTIFIED_ON_ENTERING[history.status]} if history.status in NOTIFIED_ON_ENTERING else set()
     if history.status is Status.REFUSED and history.unresolved:
         called_for = {NotificationType.UNRESOLVED}
     if scans := {scan for event in history.of(EventType.REQUEST_REFUSED) for scan in event.details.get("scans", ())}:

@@ -208,7 +208,7 @@ class AuditEvent:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-QUARANTINED = "set aside"
+QUARANTINED = "quarantined"
 """Outcome of a received message that failed on every try: it stays in MESH."""
 
 

@@ -722,7 +722,7 @@ class Ledger(LedgerTable):
         )
         return int(_plain(answer["Attributes"])["begun"])
 
-    def release_set_aside(self, mailbox: str, mesh_message_id: str) -> bool:
+    def retry_quarantined(self, mailbox: str, mesh_message_id: str) -> bool:
         """Let the next poll process a quarantined message; False where it is not quarantined.
 
         The tries and the notification are deleted, so that a person is notified if it is quarantined again. Only an

@@ -28,8 +28,8 @@ class ResendAction(StrEnum):
 
     QUEUE_FOR_SENDER = "put on the send queue again"
     QUEUE_FOR_BUILDER = "offered to the builder again"
-    SEND_AGAIN = "sent again with identical bytes"
-    TAKE_IN_AGAIN = "taken in again as a new request"
+    RESEND = "sent again with identical bytes"
+    RESUBMIT = "resubmitted as a new request"
     NONE = "left as it is"
 
 
@@ -166,12 +166,12 @@ def _not_due(context: ResendContext) -> bool:
 _U, _R = ResendMode.UNCHANGED, ResendMode.REBUILT
 TABLE: tuple[ResendRule, ...] = (
     ResendRule(
-        status=Status.INVALID, way=None, action=ResendAction.TAKE_IN_AGAIN, unless=_RESUBMIT,
+        status=Status.INVALID, way=None, action=ResendAction.RESUBMIT, unless=_RESUBMIT,
         why="Nothing of it was sent, unless a reason names a message. Once the setting or the missing document is "
         "corrected, it is checked again, as the next version.",
     ),
     ResendRule(
-        status=Status.NOT_REQUIRED, way=None, action=ResendAction.TAKE_IN_AGAIN,
+        status=Status.NOT_REQUIRED, way=None, action=ResendAction.RESUBMIT,
         why="Nothing of it was sent; it is decided on again, under today's settings.",
         unless=(
             Precondition(
@@ -249,20 +249,20 @@ TABLE: tuple[ResendRule, ...] = (
         why="The practice's system has it: the business acknowledgement is still due.",
     ),
     ResendRule(
-        status=Status.REFUSED, way=_U, action=ResendAction.SEND_AGAIN, unless=_SEND,
+        status=Status.REFUSED, way=_U, action=ResendAction.RESEND, unless=_SEND,
         why="MESH refused the last upload. For a cause outside the message that is corrected: the mailbox's workflows, "
         "or a recipient's mailbox.",
     ),
     ResendRule(
-        status=Status.REFUSED, way=_R, action=ResendAction.TAKE_IN_AGAIN, unless=(_IN_DOUBT, *_NEXT_VERSION),
+        status=Status.REFUSED, way=_R, action=ResendAction.RESUBMIT, unless=(_IN_DOUBT, *_NEXT_VERSION),
         why="MESH took nothing. For a cause in our settings or code that is corrected: the next version.",
     ),
     ResendRule(
-        status=Status.UNDELIVERED, way=_U, action=ResendAction.SEND_AGAIN, unless=_SEND,
+        status=Status.UNDELIVERED, way=_U, action=ResendAction.RESEND, unless=_SEND,
         why="MESH reports that no practice has it. For one that was not collected, or that MESH can route by now.",
     ),
     ResendRule(
-        status=Status.UNDELIVERED, way=_R, action=ResendAction.TAKE_IN_AGAIN,
+        status=Status.UNDELIVERED, way=_R, action=ResendAction.RESUBMIT,
         why="MESH could not route it. For a cause in our settings that is corrected, such as the form of birth dates.",
         unless=(
             Precondition(
@@ -274,7 +274,7 @@ TABLE: tuple[ResendRule, ...] = (
         ),
     ),
     ResendRule(
-        status=Status.OVERDUE, way=_U, action=ResendAction.SEND_AGAIN,
+        status=Status.OVERDUE, way=_U, action=ResendAction.RESEND,
         why="For a practice that says it has no such document; one that has it all the same recognises the message's "
         "id (20007). It stays OVERDUE until an answer comes.",
         unless=(
@@ -295,7 +295,7 @@ TABLE: tuple[ResendRule, ...] = (
         why="The receiver knows this message's id and rejected it: the same bytes meet the same answer.",
     ),
     ResendRule(
-        status=Status.REJECTED, way=_R, action=ResendAction.TAKE_IN_AGAIN,
+        status=Status.REJECTED, way=_R, action=ResendAction.RESUBMIT,
         why="The receiver accepted nothing. For a code whose cause is corrected in our settings or code, or in the "
         "receiver's system: the next version.",
         unless=(

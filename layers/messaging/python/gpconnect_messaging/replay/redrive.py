@@ -56,7 +56,7 @@ class Kind(StrEnum):
     DROPPED = "a dropped request"
     QUEUED = "a request from the queue"
     HELD = "a held request whose time had come"
-    ORDERED = "a request to be taken in again"
+    ORDERED = "a resubmitted request"
     MESSAGE = "a message to be sent"
     CANARY = "a canary"
     UNREADABLE = "not readable"

@@ -137,7 +137,7 @@ class Resend:
     ) -> Proposal:
         record, details = context.record, {"action": proposal.action.value, "way": way.value, "reason": reason}
         match proposal.action:
-            case ResendAction.SEND_AGAIN:
+            case ResendAction.RESEND:
                 seen = record.history.identities
                 event = lifecycle.resend_ordered(at=self.now(), actor=actor, attempts=record.history.attempts)
                 change = self.ledger.record(
@@ -147,7 +147,7 @@ class Resend:
                     return _unchanged(proposal, "It changed just now: look at it again.")
                 self._note(record, actor, details)
                 self.send_queue.put(record.message_id, record.mailbox)
-            case ResendAction.TAKE_IN_AGAIN:
+            case ResendAction.RESUBMIT:
                 origin = self.ledger.find_origin(record.request_id)
                 if origin is None or proposal.becomes is None:
                     return _unchanged(proposal, "It changed just now: look at it again.")
@@ -160,7 +160,7 @@ class Resend:
                     Order(request_id=proposal.becomes, of=record.request_id, origin=origin), audit_event
                 ):
                     self._note(record, actor, details)  # it was ordered before, and never reached the builder
-                self.intake_queue.again(proposal.becomes, record.mailbox)
+                self.intake_queue.resubmit(proposal.becomes, record.mailbox)
             case ResendAction.QUEUE_FOR_SENDER:
                 self._note(record, actor, details)
                 self.send_queue.put(record.message_id, record.mailbox)
@@ -212,7 +212,7 @@ class Resend:
             ), None
         context = self._context(record, way)
         decision = judge(context, way)
-        resubmits = decision.action is ResendAction.TAKE_IN_AGAIN
+        resubmits = decision.action is ResendAction.RESUBMIT
         becomes = str(request_again_id(record.request_id)) if resubmits else context.again
         return Proposal(
             message_id=message_id, mailbox=record.mailbox, version=record.version, status=record.status,

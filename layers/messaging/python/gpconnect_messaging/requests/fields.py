@@ -29,6 +29,7 @@ from gpconnect_messaging.identifiers import (
     MAILBOX_ID,
     MAILBOX_ID_RULE,
     NHS_NUMBER,
+    NO_CONCEPT_ID,
     ODS_CODE,
     ODS_CODE_RULE,
     has_long_number,
@@ -95,14 +96,14 @@ def _valid_nhs_number(value: str) -> str:
         if is_nhs_number(value.replace(" ", "")):
             raise ValueError("has blanks: write the ten digits alone")
         raise ValueError(
-            "is not an NHS number: ten digits 0-9 without spaces, the last one the check digit (modulus 11)"
+            "is not an NHS number, ten digits 0-9 with the last one the check digit (modulus 11): check every digit"
         )
     return value
 
 
 def _valid_concept_id(value: str) -> str:
     if not is_concept_id(value):
-        raise ValueError("is not a SNOMED CT concept id: digits only, the last one the check digit")
+        raise ValueError(NO_CONCEPT_ID)
     return value
 
 
@@ -114,9 +115,9 @@ def _no_long_number(value: str) -> str:
 
 def _safe_key(value: str) -> str:
     if len(value.encode()) > LONGEST_KEY:
-        raise ValueError(f"is longer than S3 allows: {LONGEST_KEY} bytes in UTF-8")
+        raise ValueError(f"is longer than S3 allows, {LONGEST_KEY} bytes in UTF-8: shorten it")
     if value.startswith("/") or ".." in value.split("/"):
-        raise ValueError("must stay inside the drop: no leading '/', no '..'")
+        raise ValueError("must stay inside the drop: write it without '/' at the beginning and without '..'")
     if any(unicodedata.category(character) == "Cc" for character in value):
         raise ValueError("holds a control character: name the file without it")
     if is_request(value):
@@ -136,7 +137,7 @@ def _measured(value: object) -> JsonNumber:
     if not isinstance(value, JsonNumber) or form is None:
         raise ValueError("must be a number without quotation marks and exponent, such as 7.00")
     if len(value.as_tuple().digits) > _DIGITS or len(form[1] or "") > _DECIMALS:
-        raise ValueError(f"has more than {_DIGITS} digits, or more than {_DECIMALS} after the point")
+        raise ValueError(f"has more than {_DIGITS} digits, or more than {_DECIMALS} after the point: leave some out")
     return value
 
 
@@ -203,7 +204,7 @@ class Part(BaseModel):
 
 
 class Concept(Part):
-    """A SNOMED CT concept and its words."""
+    """A SNOMED CT concept: the code and the words."""
 
     code: ConceptId
     display: ShortText

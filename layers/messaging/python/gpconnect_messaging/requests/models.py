@@ -126,12 +126,12 @@ class CareProvider(Part):
 
     ods_code: OdsCode
     mailbox: MailboxId | None = Field(
-        default=None, description="its MESH mailbox id; left out, MESH is asked for it when the message is sent"
+        default=None, description="the MESH mailbox id; without one, MESH is asked for it at the time of sending"
     )
 
 
 class RelatedPerson(Part):
-    """Somebody who acts for the patient, such as a parent."""
+    """A person who acts for the patient, such as a parent."""
 
     name: Name
     birth_date: Day
@@ -157,7 +157,7 @@ class Location(Part):
 
 
 class Event(Part):
-    """What the document is about, where its type does not say it all."""
+    """The event that the document is about, where the document's type does not say it."""
 
     code: Concept
     start: Time | None = None
@@ -172,7 +172,7 @@ class CodedItem(Part):
         description="concept id: six to eighteen digits"
     )
     system: Literal["SNOMED CT", "dm+d"] = "SNOMED CT"
-    text: Text | None = Field(default=None, description="what was written beside it, such as a dose")
+    text: Text | None = Field(default=None, description="words beside the code, such as a dose")
     confidential: bool = Field(default=False, description="true: shown as 'Confidential item' only")
 
 
@@ -265,7 +265,7 @@ class _Root(Part):
 
 
 class Withdrawal(_Root):
-    """The consultation was deleted: what is held of it is stopped, and of what was sent a person is warned.
+    """The consultation was deleted: held reports are stopped, and a person is warned of sent ones.
 
     Source: GPCM-SD-CS-077.
     """
@@ -288,7 +288,7 @@ class Withdrawal(_Root):
 class Request(_Root):
     """One document to send about one encounter.
 
-    A newer request for the same encounter and mailbox takes its place while it is held, and becomes its next version
+    A newer request for the same encounter and mailbox replaces it while it is held, and is the next version
     once it was sent.
     """
 

@@ -15,6 +15,7 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 """How far a sender's clock may be ahead of ours."""
 
 _TOO_EARLY = f"lies before {EARLIEST.year}: leave it out where it is not known"
+_LONG_AGO = f"lies before {EARLIEST.year}: check the date, and the unit in which the time was counted"
 _FUTURE = "lies in the future: check the date, and the offset from UTC"
 
 
@@ -32,14 +33,17 @@ def implausible(request: Request, now: datetime) -> Iterator[Reason]:
         if at and uk_local(at).date() < request.patient.birth_date <= uk_local(now).date():
             yield Reason(field, "lies before the patient's birth: check both dates")
     consultation = request.consultation
+    for field, at in (("consultation.start", consultation.start), ("consultation.end", consultation.end)):
+        if at and at < EARLIEST:
+            yield Reason(field, _LONG_AGO)
     if consultation.end and consultation.end < consultation.start:
-        yield Reason("consultation.end", "lies before its start")
+        yield Reason("consultation.end", "lies before its start: check both")
     if consultation.updated and consultation.updated < EARLIEST:
         yield Reason("consultation.updated", _TOO_EARLY)
     elif consultation.updated and consultation.updated < consultation.start - CLOCKS_DIFFER:
-        yield Reason("consultation.updated", "lies before the consultation's start")
+        yield Reason("consultation.updated", "lies before the consultation's start: check both")
     if event and event.start and event.end and event.end < event.start:
-        yield Reason("event.end", "lies before its start")
+        yield Reason("event.end", "lies before its start: check both")
     for index, attachment in enumerate(consultation.unsent_attachments):
         if attachment.created > now + CLOCKS_DIFFER:
             yield Reason(f"consultation.unsent_attachments[{index}].created", _FUTURE)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from gpconnect_messaging.scan_results import ScanResult
 
+MOST_REASONS = 50
+"""How many reasons a refusal lists: ledger rows and notifications have a limit, and a longer list helps no reader."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:

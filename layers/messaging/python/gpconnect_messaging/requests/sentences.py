@@ -31,7 +31,8 @@ _RULES = {
 _SYNONYMS = {
     "dob": ("birth_date",), "date_of_birth": ("birth_date",), "surname": ("family",), "last_name": ("family",),
     "forenames": ("given",), "first_name": ("given",), "telephone": ("phone", "phones"),
-    "mime_type": ("content_type",), "filename": ("key",), "file_name": ("key",),
+    "mime_type": ("content_type",), "filename": ("key",), "file_name": ("key",), "file": ("key",),
+    "attachments": ("documents",), "clinician": ("practitioner",),
 }  # fmt: skip
 """Other names for our fields."""
 
@@ -81,9 +82,9 @@ def _unknown_fields(
         part: Any = content
         for step in location:
             part = part[step]
-        written = list(part)
+        numbers = {name: str(number) for number, name in enumerate(part, 1)}
         meant = {name: _meant(name, known) for name in names}
-        several = {name: str(written.index(name) + 1) for name in names}
+        several = {name: numbers[name] for name in names}
         for name in filter(meant.get, names):
             which = f"number {several.pop(name)} in it: is `{meant[name]}` meant?"
             yield Reason(_path(location), f"has a field that is not part of a {title}, {which}")

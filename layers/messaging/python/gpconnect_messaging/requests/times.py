@@ -48,7 +48,7 @@ def _read_date(value: object) -> date:
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise ValueError("is a day that its month does not have") from None
+        raise ValueError("is a day that its month does not have: check the date") from None
 
 
 def _read_time(value: object) -> datetime:
@@ -62,7 +62,7 @@ def _read_time(value: object) -> datetime:
     try:
         return datetime.fromisoformat(value)
     except ValueError:
-        raise ValueError("is a day that its month does not have") from None
+        raise ValueError("is a day that its month does not have: check the date") from None
 
 
 Day = Annotated[
@@ -78,7 +78,7 @@ Time = Annotated[
             "type": "string",
             "pattern": TIME_PATTERN,
             "examples": ["2026-11-20T19:40:00+00:00"],
-            "description": "with its offset from UTC; of a fraction of a second six digits are kept",
+            "description": "with the offset from UTC; six digits of a fraction of a second are kept",
         }
     ),
 ]

@@ -23,7 +23,8 @@ from gpconnect_messaging.mailboxes.senders import SenderSettingsError
 from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.pds.errors import CredentialsError, PdsError
 from gpconnect_messaging.safe_errors import is_provoked
-from gpconnect_messaging.steps.build import Builder, BuildResult, UnknownRequestError
+from gpconnect_messaging.steps.build import Builder
+from gpconnect_messaging.steps.message_pipeline import BuildResult, UnknownRequestError
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import StorageError
 

@@ -22,7 +22,7 @@ _SETTLING = 0.1
 """The share of `patience` that a request waits although it could be built: a newer file version may still come."""
 _NEAREST = 5
 """How many later versions are considered: those nearest in time to the request."""
-_MISSING = "names no file in the drop bucket"
+_MISSING = "names no file in the drop bucket (letter case counts)"
 _OTHERS = (
     "names a file that belongs to a request of another encounter: put this request's own file there, and drop the "
     "request again, in a folder of its own"

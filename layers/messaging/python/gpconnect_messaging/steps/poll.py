@@ -66,7 +66,7 @@ class PollResult:
     unmatched: int = 0
     seen_before: int = 0
     gone: int = 0
-    set_aside: int = 0
+    quarantined: int = 0
     """Quarantined, now or earlier, after too many tries."""
     waiting: int = 0
     """Responses left in MESH until it is known where MESH routed the message: the next poll asks MESH again."""
@@ -163,7 +163,7 @@ class Poller:
             else:
                 tries = self.ledger.begin_received(client.mailbox, mesh_message_id)
                 if tries.alone >= self.most_tries:
-                    return self._set_aside(client.mailbox, mesh_message_id)
+                    return self._quarantine(client.mailbox, mesh_message_id)
                 if tries.begun > 1:
                     return _BegunBefore(tries.alone)
             try:
@@ -192,7 +192,7 @@ class Poller:
         matched = self._understand(client, downloaded.headers, downloaded.kept.whole, downloaded.checksum)
         return self._record(client.mailbox, mesh_message_id, key, matched)
 
-    def _set_aside(self, mailbox: str, mesh_message_id: str) -> _Taken:
+    def _quarantine(self, mailbox: str, mesh_message_id: str) -> _Taken:
         received = Received(
             mailbox=mailbox, mesh_message_id=mesh_message_id, at=self.now(), evidence_key="", outcome=QUARANTINED
         )
@@ -458,7 +458,7 @@ class _Round:
             case _Taken.GONE:
                 self.polled.gone += 1
             case _Taken.QUARANTINED:
-                self.polled.set_aside += 1
+                self.polled.quarantined += 1
             case _Taken.WAITS:
                 self.polled.waiting += 1
             case _BegunBefore(tried_alone):

@@ -59,7 +59,8 @@ def checks(
     """Make one check for every requirement that states this rule.
 
     `ids` are short: `CS-018` is GPCM-SD-CS-018 and `SD-029` GPCM-SD-029, both of 1.5; `OC/GE-033` stands for two;
-    `2.0/104` is GPCM-SD-104 of 2.0; any other id is taken unchanged and has no version.
+    `2.0/104` is GPCM-SD-104 of 2.0, and letters are those of a use case there too; any other id is taken unchanged and
+    has no version.
     """
     for short in ids.split():
         for version, name, use_case in _names(short):
@@ -67,14 +68,12 @@ def checks(
 
 
 def _names(short: str) -> Iterator[tuple[Version | None, str, UseCase | None]]:
-    family, _, number = short.partition("-")
-    if short.startswith("2.0/"):
-        number = short[4:]
-        yield Version.V2_0, f"GPCM-{number}" if number[0] == "C" else f"GPCM-SD-{number}", None
-    elif family in ("SD", "C"):
-        yield Version.V1_5, f"GPCM-{short}", None
+    version = Version.V2_0 if short.startswith("2.0/") else Version.V1_5
+    family, _, number = short.removeprefix("2.0/").rpartition("-")
+    if family in ("SD", "C") or (not family and version is Version.V2_0):
+        yield version, f"GPCM-{family or 'SD'}-{number}", None
     elif set(families := family.split("/")) <= _FAMILIES.keys():
         for name in families:
-            yield Version.V1_5, f"GPCM-SD-{name}-{number}", _FAMILIES[name]
+            yield version, f"GPCM-SD-{name}-{number}", _FAMILIES[name]
     else:
         yield None, short, None

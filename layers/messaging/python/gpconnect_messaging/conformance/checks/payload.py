@@ -12,7 +12,6 @@ from gpconnect_messaging.conformance.checks.check import Check, Level, checks
 from gpconnect_messaging.conformance.message_under_test import (
     NHS_NUMBER,
     ODS_CODE,
-    ONLINE_CONSULTATION_TYPE,
     SDS_USER,
     MessageUnderTest,
 )
@@ -418,7 +417,7 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
             "The Composition is final"),
     *checks("CS-019", MUST, "Composition.type", coded(composition, "type", SNOMED_CT, "371531000"),
             "The Composition is a report of a clinical encounter"),
-    *checks("OC-003", MUST, "Composition.type", coded(composition, "type", SNOMED_CT, ONLINE_CONSULTATION_TYPE),
+    *checks("OC-003", MUST, "Composition.type", coded(composition, "type", SNOMED_CT, "149951000000107"),
             "The Composition is information received by online consultation"),
     *checks("GE-003", MUST, "Composition.type", _CODED_TYPE, "A SNOMED code names the kind of document"),
     # The table lists two codes as current and the published example uses a third: any SNOMED type is accepted.

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 
 class RefusedError(Exception):
-    """The document may not be sent; the text says why, for a person, and quotes nothing of the document."""
+    """The document may not be sent: the broken `rule`, and `advice` for the sender. Quotes nothing of the document."""
+
+    def __init__(self, rule: str, advice: str) -> None:
+        super().__init__(f"{rule}: {advice}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

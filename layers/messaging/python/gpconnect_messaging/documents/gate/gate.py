@@ -11,7 +11,8 @@ from typing import IO, Any
 
 from gpconnect_messaging.documents.gate import limits
 from gpconnect_messaging.documents.gate.opener import SHARED, Opener
-from gpconnect_messaging.media_types import DocumentType, declared_charset, document_type, supported_types
+from gpconnect_messaging.media_types import UNSUPPORTED, DocumentType, declared_charset, document_type
+from gpconnect_messaging.sizes import in_megabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +40,16 @@ class DocumentGate:
         """Open a document that the request declares as `content_type`. Raises GateUnavailableError."""
         kind = document_type(content_type)
         if kind is None:
-            return Verdict(f"has a type that may not be sent: use one of {', '.join(supported_types())}")
+            return Verdict(UNSUPPORTED)
         with tempfile.TemporaryFile() as file:
             size = 0
             for chunk in chunks:
                 size += len(chunk)
                 if size > limits.MOST_BYTES:
-                    return Verdict(f"is longer than {limits.MOST_BYTES // limits.MEGABYTE} MB")
+                    return Verdict(f"is larger than {in_megabytes(limits.MOST_BYTES)}: send it smaller, or in parts")
                 file.write(chunk)
             if not size:
-                return Verdict("is empty")
+                return Verdict("is empty: send the whole file")
             file.flush()
             answer = self.opener.ask({"media_type": kind.media_type, "charset": declared_charset(content_type)}, file)
             return self._verdict(kind, answer, file)
@@ -58,7 +59,7 @@ class DocumentGate:
             return Verdict(answer["refusal"])
         active = tuple(answer["active"])
         if active and not self.allow_active:
-            return Verdict(f"holds {', '.join(active)}, which may not be sent: save it without, as PDF/A for example")
+            return Verdict(f"holds {', '.join(active)}, which may not be sent: save it without, or print it as a PDF")
         carried = kind.printed if answer["ascii"] else f"{kind.printed}; charset=utf-8"
         text = None
         if answer["encoding"] not in {"", "utf-8"}:

@@ -14,10 +14,11 @@ DATA_BYTES = 400 * MEGABYTE
 MOST_FRAMES = 500
 """Pages of a TIFF."""
 
-TOO_LONG = f"takes longer than {CPU_SECONDS} s to open"
-TOO_LARGE = f"takes more than {DATA_BYTES // MEGABYTE} MB of memory to open"
+_SIMPLER = "print it as a PDF again, or send it in parts"
+TOO_LONG = f"takes longer than {CPU_SECONDS} s to open: {_SIMPLER}"
+TOO_LARGE = f"takes more than {DATA_BYTES // MEGABYTE} MB of memory to open: {_SIMPLER}"
 
 
 def exit_refusal(status: int) -> str:
     """Return the refusal that a worker's exit status means."""
-    return TOO_LONG if status == -signal.SIGXCPU else "makes a program that opens it fail"
+    return TOO_LONG if status == -signal.SIGXCPU else f"makes a program that opens it fail: {_SIMPLER}"

@@ -17,13 +17,13 @@ _BEGINNINGS = {
     "image/tiff": (b"II*\0", b"MM\0*"),
     "text/rtf": (b"{\\rtf",),
 }
-_PROGRAM, _ARCHIVE = "a program", "an archive"
+_PROGRAM, _ARCHIVE = "a program", "an archive or Office file"
 _MARKS = {
     rb"MZ(?=[^\0]{0,9}\0)": _PROGRAM,  # prose can begin with these two letters, too
     rb"\x7fELF": _PROGRAM,
-    rb"PK\x03\x04|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c": _ARCHIVE,
+    rb"PK\x03\x04|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|\xd0\xcf\x11\xe0": _ARCHIVE,
     rb"%PDF-": "a PDF",
-    rb"II\+\0|MM\0\+": "a BigTIFF, which few programs open: save it as a TIFF",
+    rb"II\+\0|MM\0\+": "a BigTIFF, which few programs open",
 }
 _SEARCHED = re.compile(rb"Rar!\x1a\x07[\0\1]|7z\xbc\xaf\x27\x1c")
 """Archives that programs also find behind other data."""
@@ -46,15 +46,14 @@ def refuse_other_formats(media_type: str, file: IO[bytes]) -> None:
     """Check that a file has the signature of the type and of no other format. Raises RefusedError."""
     file.seek(0)
     head = file.read(_SEARCHED_BYTES)
+    kind = document_type(media_type)
+    words = kind.words if kind else media_type
     beginnings = _BEGINNINGS.get(media_type)
     if beginnings is None:  # text has no signature, only an encoding
         beginnings = () if _mark(head) else (b"",)
     if not head.startswith(beginnings):
-        actual = _mark(head)
-        if actual is None:
-            kind = document_type(media_type)
-            actual = f"not {kind.words if kind else media_type}, though content_type says so"
-        raise RefusedError(f"is {actual}")
+        actual = f"{mark}, not" if (mark := _mark(head)) else "not"
+        raise RefusedError(f"is {actual} {words}", "save it as that, or correct content_type")
     found = next((words for at, (mark, words) in _AT.items() if head.startswith(mark, at)), None)
     if found is None and (_SEARCHED.search(head) or _is_zip(file)):
         found = _ARCHIVE
@@ -66,7 +65,7 @@ def refuse_other_formats(media_type: str, file: IO[bytes]) -> None:
         found = "a PDF"
     file.seek(0)
     if found:
-        raise RefusedError(f"is also {found}: some programs would open it as that")
+        raise RefusedError(f"is also {found}, and some programs would open it as that", f"save it again as {words}")
 
 
 def _mark(content: bytes) -> str | None:

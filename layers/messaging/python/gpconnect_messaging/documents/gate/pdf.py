@@ -20,15 +20,17 @@ from gpconnect_messaging.documents.gate.findings import Findings, RefusedError
 
 pdfium.FPDF_InitLibrary()
 
-_BROKEN = "is broken: not every PDF reader can repair it; save or print it as a PDF again"
-_LOST = "is broken: not every PDF reader can repair it, and some cannot open a page; save or print it as a PDF again"
-_TWICE = "gives one entry two values, and PDF readers differ in which they take: save or print it as a PDF again"
-_LOCKED = "needs a password to be opened"
+_AGAIN = "save or print it as a PDF again"
+_BROKEN = "is broken, and not every PDF reader can repair it"
+_LOST = "is broken, not every PDF reader can repair it, and some cannot open a page"
+_TWICE = "gives one entry two values, and PDF readers differ in which they take"
+_LOCKED = "needs a password to be opened", "save it without a password"
 _NO_PAGE = "has no page"
 
 _SCRIPT, _FILES, _XFA = "JavaScript", "embedded files", "an XFA form"
 _ACTIONS = {"/JavaScript": _SCRIPT, "/Rendition": _SCRIPT, "/Launch": "a program to start"}
 _KEYS = {"/JS": _SCRIPT, "/OnInstantiate": _SCRIPT, "/EF": _FILES, "/RichMediaContent": _FILES, "/XFA": _XFA}
+_SCRIPT_URI = re.compile(r"\s*(?:java|vb)script:", re.IGNORECASE)
 # Entries that are drawn or descriptive, never active.
 _NOT_FOLLOWED = frozenset(
     {"/SD", "/SE", "/Contents", "/Resources", "/StructTreeRoot", "/Metadata", "/AP", "/DR", "/PieceInfo", "/Thumb",
@@ -47,7 +49,7 @@ def examine(file: IO[bytes]) -> Findings:
     try:
         reader = _open_with_pypdf(file, warnings)
         if len(reader.pages) != pages:
-            raise RefusedError(_BROKEN)
+            raise RefusedError(_BROKEN, _AGAIN)
         try:
             active |= set(_active(reader))
         except MemoryError:
@@ -57,7 +59,7 @@ def examine(file: IO[bytes]) -> Findings:
     finally:
         logger.removeHandler(warnings)
     if warnings.repeated - _HARMLESS_TWICE:
-        raise RefusedError(_TWICE)
+        raise RefusedError(_TWICE, _AGAIN)
     return Findings(active=tuple(sorted(active)))
 
 
@@ -70,12 +72,12 @@ def _open_with_pdfium(file: IO[bytes]) -> tuple[int, set[str]]:
         try:
             if not document:
                 wrong = pdfium.FPDF_GetLastError() in {pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY}
-                raise RefusedError(_LOCKED if wrong else _BROKEN)
+                raise RefusedError(*_LOCKED) if wrong else RefusedError(_BROKEN, _AGAIN)
             pages, size = pdfium.FPDF_GetPageCount(document), pdfium.FS_SIZEF()
             if pages < 1:
-                raise RefusedError(_NO_PAGE)
+                raise RefusedError(_NO_PAGE, _AGAIN)
             if not all(pdfium.FPDF_GetPageSizeByIndexF(document, page, size) for page in range(pages)):
-                raise RefusedError(_LOST)
+                raise RefusedError(_LOST, _AGAIN)
             found = {
                 _SCRIPT: pdfium.FPDFDoc_GetJavaScriptActionCount(document) > 0,
                 _FILES: pdfium.FPDFDoc_GetAttachmentCount(document) > 0,
@@ -91,16 +93,16 @@ def _open_with_pypdf(file: IO[bytes], warnings: "_Warnings") -> PdfReader:
     try:
         reader = PdfReader(file)
         if reader.is_encrypted and not reader.decrypt(""):
-            raise RefusedError(_LOCKED)
+            raise RefusedError(*_LOCKED)
         if not len(reader.pages):
-            raise RefusedError(_NO_PAGE)
+            raise RefusedError(_NO_PAGE, _AGAIN)
         named = _catalog_is_named(reader, file, warnings)
     except (RefusedError, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - pypdf raises any error on a broken file
-        raise RefusedError(_BROKEN) from None
+        raise RefusedError(_BROKEN, _AGAIN) from None
     if not named:
-        raise RefusedError(_BROKEN)
+        raise RefusedError(_BROKEN, _AGAIN)
     return reader
 
 
@@ -162,6 +164,8 @@ def _active(reader: PdfReader) -> Iterator[str]:
             left += list(found)
         elif isinstance(found, DictionaryObject):
             kind = str(found.raw_get("/S").get_object()) if "/S" in found else ""
+            if _SCRIPT_URI.match(str(found.get("/URI", ""))):
+                yield _SCRIPT
             if kind in _ACTIONS and (kind != "/Rendition" or "/JS" in found):
                 yield _ACTIONS[kind]
             yield from (name for key, name in _KEYS.items() if found.get(key))

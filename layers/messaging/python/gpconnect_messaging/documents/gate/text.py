@@ -9,6 +9,7 @@ import codecs
 import re
 
 from gpconnect_messaging.documents.gate.findings import Findings, RefusedError
+from gpconnect_messaging.safe_parsing import begins_in
 from gpconnect_messaging.visible import LOST, TURNING, is_blank
 
 _MARKS = (
@@ -48,24 +49,27 @@ _SCRIPT = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+_AGAIN = "save it as plain text in UTF-8, or as a PDF"
+_CHARSET = "save it as UTF-8, or correct the charset"
+
 
 def examine(content: bytes, charset: str | None) -> Findings:
     """Read a text in the `charset` that the content type declares, if any. Raises RefusedError."""
     encoding, text = _decoded(content, charset)
     if is_blank(text):
-        raise RefusedError("holds nothing that can be seen")
+        raise RefusedError("holds nothing that can be seen", "send the document's text, or leave it out")
     if _CONTROL.search(text):
-        raise RefusedError("holds control characters, so it is not plain text")
+        raise RefusedError("holds control characters, so it is not plain text", _AGAIN)
     if _UNSEEN.search(text):
-        raise RefusedError("holds characters for private use, or that turn the reading direction: save it without them")
+        raise RefusedError("holds characters for private use, or that turn the reading direction", "remove them")
     if LOST in text:
-        raise RefusedError("holds U+FFFD, the sign for a character that was lost before: save it from the source again")
+        raise RefusedError("holds U+FFFD, the sign for a lost character", "save it from the source again")
     begins = _PROLOG.match(text)
     start = begins.end() if begins else 0
     if _TAG.match(text, start) or _PAGE.search(text):
-        raise RefusedError("is a page or holds markup, so it is not plain text: send it as a PDF")
+        raise RefusedError("is a page or holds markup, so it is not plain text", "send it as a PDF")
     if _SCRIPT.match(text, start):
-        raise RefusedError("is a script or another format, so it is not plain text")
+        raise RefusedError("is a script or another format, so it is not plain text", "send it as a PDF")
     return Findings(encoding=encoding, ascii=text.isascii())
 
 
@@ -73,24 +77,26 @@ def _decoded(content: bytes, charset: str | None) -> tuple[str, str]:
     declared = _declared(charset)
     marked = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), None)
     if declared == "utf-16" and not marked:
-        raise RefusedError("has no byte order mark, which utf-16 needs: say utf-16le or utf-16be, or save it as UTF-8")
+        raise RefusedError("has no byte order mark, which utf-16 needs", "say utf-16le or -be, or save it as UTF-8")
     if marked:
         if declared and not marked.startswith(_CODECS[declared][:6]):
-            raise RefusedError(f"has a byte order mark, and the charset says {_CODECS[declared]}: correct one of them")
+            raise RefusedError(f"has a byte order mark, and the charset says {_CODECS[declared]}", _CHARSET)
         return marked, _strictly(content, marked)
+    if declared is None and begins_in(content)[1]:
+        raise RefusedError("is UTF-16 or UTF-32 without a byte order mark: save it as UTF-8, or name the charset")
     if declared in {None, "utf-8"}:
         try:
             return "utf-8", content.decode()
         except UnicodeDecodeError:
             if declared:
-                raise RefusedError("is not UTF-8, though the charset says so") from None
+                raise RefusedError("is not UTF-8, though the charset says so", _CHARSET) from None
         return "cp1252", _windows(content)
     # English text has a zero byte in every character; a wrong byte order shows it on the other side.
     zeros = {"utf-16-le": 0, "utf-16-be": 1}
     if declared in zeros and 4 * content[zeros[declared] :: 2].count(0) > len(content):
-        raise RefusedError(f"is in the other byte order than the charset says: {_CODECS[declared]}")
+        raise RefusedError(f"is in the other byte order than the charset says, {_CODECS[declared]}", _CHARSET)
     if not content.isascii() and _is_utf_8(content):
-        raise RefusedError(f"is UTF-8, though the charset says {_CODECS[str(declared)]}")
+        raise RefusedError(f"is UTF-8, though the charset says {_CODECS[str(declared)]}", "correct the charset")
     # Text declared as Latin-1 is windows-1252 in practice (WHATWG Encoding Standard); only C1 controls differ.
     encoding = "cp1252" if declared == "iso8859-1" else str(declared)
     return encoding, _strictly(content, encoding)
@@ -104,7 +110,7 @@ def _declared(charset: str | None) -> str | None:
     except LookupError:
         name = ""
     if name not in _CODECS:
-        raise RefusedError(f"has a charset that is not read: save it as UTF-8, or use one of {', '.join(_ENCODINGS)}")
+        raise RefusedError("has a charset that is not read", f"save it as UTF-8, or use one of {', '.join(_ENCODINGS)}")
     return name
 
 
@@ -115,8 +121,8 @@ def _windows(content: bytes) -> str:
         text = "\ufffd"
     if not _CERTAIN.sub("", text).isascii():
         raise RefusedError(
-            "is not UTF-8, and the encoding of the letters and signs is uncertain: save it as UTF-8, or name the "
-            "encoding in content_type, such as text/plain; charset=windows-1252"
+            "is not UTF-8, and the encoding of the letters and signs is uncertain",
+            "save it as UTF-8, or name the encoding in content_type, such as text/plain; charset=windows-1252",
         )
     return text
 
@@ -125,7 +131,8 @@ def _strictly(content: bytes, encoding: str) -> str:
     try:
         return content.decode(encoding)
     except UnicodeDecodeError:
-        raise RefusedError(f"is not in the encoding that it says: {_CODECS.get(encoding, encoding)}") from None
+        said = _CODECS.get(encoding, encoding)
+        raise RefusedError(f"is not in the encoding that it says, {said}", _CHARSET) from None
 
 
 def _is_utf_8(content: bytes) -> bool:
