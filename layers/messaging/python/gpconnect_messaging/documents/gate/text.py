@@ -83,7 +83,7 @@ def _decoded(content: bytes, charset: str | None) -> tuple[str, str]:
             raise RefusedError(f"has a byte order mark, and the charset says {_CODECS[declared]}", _CHARSET)
         return marked, _strictly(content, marked)
     if declared is None and begins_in(content)[1]:
-        raise RefusedError("is UTF-16 or UTF-32 without a byte order mark: save it as UTF-8, or name the charset")
+        raise RefusedError("is UTF-16 or UTF-32 without a byte order mark", "save it as UTF-8, or name the charset")
     if declared in {None, "utf-8"}:
         try:
             return "utf-8", content.decode()
