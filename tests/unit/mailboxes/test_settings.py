@@ -3,7 +3,7 @@ import json
 import pytest
 
 from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
-from gpconnect_messaging.specification import Version
+from gpconnect_messaging.specification import WITHDRAWN_DEFINITION, Version
 from gpconnect_messaging.specification.birth_date import BirthDateFormat
 
 GIVEN = {"mailbox": "Y90001OT001", "ods_code": "Y90001"}
@@ -25,7 +25,7 @@ def test_every_setting_can_be_given() -> None:
     given = GIVEN | {
         "specification": "1.5",
         "birth_date_format": "DDMMYYYY",
-        "message_definition": "https://example.org/definition",
+        "message_definition": WITHDRAWN_DEFINITION,
         "max_message_bytes": 1000,
         "report_page": "a4",
         "infrastructure_acknowledgement_seconds": 60,

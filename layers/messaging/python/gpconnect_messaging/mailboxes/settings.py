@@ -18,13 +18,22 @@ from gpconnect_messaging.identifiers import (
     is_mailbox_id,
     is_ods_code,
 )
-from gpconnect_messaging.specification import MESSAGE_DEFINITION, SPECIFICATIONS, PageSize, Specification, Version
+from gpconnect_messaging.specification import (
+    MESSAGE_DEFINITION,
+    SPECIFICATIONS,
+    WITHDRAWN_DEFINITION,
+    PageSize,
+    Specification,
+    Version,
+)
 from gpconnect_messaging.specification.birth_date import BirthDateFormat
 
 LARGEST_MESSAGE = 20_000_000_000
 """Most that MESH takes in all chunks of a message, in bytes (MESH API description, "Send chunked message")."""
 LONGEST_HOLD = 3 * 60 * 60
 """Seconds from the consultation's last update within which a report must be sent (GPCM-SD-CS-075)."""
+LONGEST_WAIT = 90 * 24 * 60 * 60
+"""Seconds that a wait may last: the ledger keeps every message for at least 90 days (`retention.audit_days`)."""
 
 
 class Release(StrEnum):
@@ -142,12 +151,16 @@ def _text(accepts: Callable[[str], bool], rule: str) -> SettingRule:
 
 
 def _texts(accepts: Callable[[str], bool], rule: str) -> SettingRule:
+    """Up to 100 texts: AWS limits the mailbox's parameter to 4 KB."""
+
     def read(value: Any) -> tuple[str, ...]:
-        if not isinstance(value, list | tuple) or not all(isinstance(text, str) and accepts(text) for text in value):
+        if not isinstance(value, list | tuple) or len(value) > 100:
+            raise ValueError
+        if not all(isinstance(text, str) and accepts(text) for text in value):
             raise ValueError
         return tuple(value)
 
-    return SettingRule(f"must be a list of {rule}", read)
+    return SettingRule(f"must be a list of {rule}, at most 100", read)
 
 
 def _whole(least: int, most: int | None = None) -> SettingRule:
@@ -169,19 +182,20 @@ def _switch(value: Any) -> bool:
     return value
 
 
+_DEFINITIONS = (MESSAGE_DEFINITION, WITHDRAWN_DEFINITION)
 RULES: Mapping[str, SettingRule] = {
     "mailbox": _text(is_mailbox_id, OWN_MAILBOX_ID_RULE),
     "ods_code": _text(is_ods_code, ODS_CODE_RULE),
     "specification": _one_of(Version),
     "birth_date_format": _one_of(BirthDateFormat),
-    "message_definition": _text(bool, "text"),
+    "message_definition": _text(_DEFINITIONS.__contains__, f"one of {', '.join(_DEFINITIONS)}"),
     "max_message_bytes": _whole(1, LARGEST_MESSAGE),
     "report_page": _one_of(PageSize),
     "document_types": _texts(is_concept_id, "SNOMED CT concept ids"),
-    "infrastructure_acknowledgement_seconds": _whole(1),
-    "business_acknowledgement_seconds": _whole(1),
+    "infrastructure_acknowledgement_seconds": _whole(1, LONGEST_WAIT),
+    "business_acknowledgement_seconds": _whole(1, LONGEST_WAIT),
     "pds_lookup": SettingRule("must be true or false", _switch),
-    "escalate_after_seconds": _whole(1),
+    "escalate_after_seconds": _whole(1, LONGEST_WAIT),
     "hold_window_seconds": _whole(0, LONGEST_HOLD),
     "warn_before_seconds": _whole(1, LONGEST_HOLD - 1),
     "release": _one_of(Release),
