@@ -168,10 +168,13 @@ def test_production_is_refused_what_development_may_have(changes: dict[str, Any]
         with_changes(production(), **({"mailboxes": (MAILBOX,), "organisations": ()} | changes))
 
 
-GROUPS = [
-    group
-    for group in vars(infra.configuration).values()
-    if isinstance(group, type) and issubclass(group, Settings) and group is not Settings
+GROUPS: list[type[Settings]] = [
+    Delivery,
+    *(
+        group
+        for group in vars(infra.configuration).values()
+        if isinstance(group, type) and issubclass(group, Settings) and group is not Settings
+    ),
 ]
 
 
@@ -179,7 +182,7 @@ GROUPS = [
     ("group", "field"),
     [
         (group, name)
-        for group in (*GROUPS, Delivery)
+        for group in GROUPS
         for name, field in group.model_fields.items()
         if field.annotation in (int, int | None)
     ],

@@ -1317,16 +1317,13 @@ def _next_step_at(history: MessageHistory, timeouts: Timeouts) -> datetime | Non
 
 def acknowledgements_due(history: MessageHistory) -> datetime | None:
     """Return when the next missing acknowledgement is late, from the first upload since the latest resend order."""
-    prescribed = history.of(EventType.BUILT)
-    if not prescribed:
+    built = history.of(EventType.BUILT)
+    if not built:
         return None
     uploads = history.of(EventType.UPLOAD_ACCEPTED, EventType.UPLOAD_STARTED)
     ordered = [event for event in uploads if event.details["attempt"] > (history.attempts_before_order or 0)]
-    since = min(event.at for event in ordered or uploads or prescribed)
+    since = min(event.at for event in ordered or uploads or built)
     return min(
-        (
-            since + timedelta(seconds=prescribed[0].details[f"{name}_seconds"])
-            for name in history.missing_acknowledgements
-        ),
+        (since + timedelta(seconds=built[0].details[f"{name}_seconds"]) for name in history.missing_acknowledgements),
         default=None,
     )

@@ -1,7 +1,7 @@
 """The settings of one sending mailbox: organisation, specification version, limits and deadlines.
 
 The deployment's configuration and the functions use this one model: the configuration writes it as the mailbox's
-parameter, and the functions read it from there. A setting is checked wherever it is made.
+parameter, and the functions read it from there. The model checks every setting, in both.
 """
 
 import json
@@ -88,8 +88,8 @@ class MailboxSettings:
                 raise MailboxSettingsError(f"mailbox settings: {field.name}: {RULES[field.name].words}") from None
 
     @property
-    def prescribed(self) -> Specification:
-        """The mailbox's specification version."""
+    def specification_rules(self) -> Specification:
+        """The rules of the mailbox's specification version."""
         return SPECIFICATIONS[self.specification]
 
     @property
