@@ -1032,8 +1032,8 @@ RULES: tuple[Rule, ...] = (
         _has(EventType.REQUEST_REFUSED),
         "the request breaks a rule, or asks for something that the specification does not allow; the input is kept",
         "design: nothing wrong leaves; safety rule 7",
-        "Correct the request in the sending system and drop it again. If it may not be sent, tell the practice another "
-        "way.",
+        "Correct the request in the sending system and drop it again. If it may not be sent, inform the practice "
+        "another way.",
         settled=True,
         notifies=NotificationType.INVALID,
     ),
@@ -1051,7 +1051,7 @@ RULES: tuple[Rule, ...] = (
         lambda history: history.negative or history.void,
         "any negative response code, after which nothing follows; 20014 to a replacement of it",
         "GPCM-SD-044, GPCM-SD-035",
-        "Look the code up, correct the fault that it names and send again, or tell the practice another way.",
+        "Look the code up, correct the fault that it names and send again, or inform the practice another way.",
         settled=True,
         notifies=NotificationType.REJECTED,
     ),
@@ -1068,7 +1068,8 @@ RULES: tuple[Rule, ...] = (
         lambda history: history.undelivered,
         "a MESH report: not routed, or not collected",
         "GPCM-SD-044, GPCM-SD-094",
-        "Check the patient's details with PDS, correct the request and drop it again, or tell the practice otherwise.",
+        "Check the patient's details with PDS, correct the request and drop it again, or inform the practice another "
+        "way.",
         settled=True,
         notifies=NotificationType.UNDELIVERED,
     ),
