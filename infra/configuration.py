@@ -102,7 +102,9 @@ class Pds(Settings):
     """The Personal Demographics Service, and the rate that NHS England grants to the environment's application."""
 
     url: PdsUrl
+    """Scheme and host of PDS."""
     requests_per_second: int = Field(default=5, ge=1, le=1000)
+    """The granted rate, which all builders share."""
 
 
 class OrganisationContacts(Settings):
@@ -158,7 +160,9 @@ class Retention(Settings):
     intake_dead_letter_days: int = Field(default=14, ge=2, le=14)
     """Requests that failed on every try. 14 days is SQS's maximum."""
     send_days: int = Field(default=4, ge=1, le=13)
+    """Send queue. It holds ids only."""
     send_dead_letter_days: int = Field(default=14, ge=2, le=14)
+    """Ids of messages that could not be sent on any try."""
 
     @model_validator(mode="after")
     def _dead_letters_outlive_their_source(self) -> Self:
@@ -174,11 +178,16 @@ class Timings(Settings):
     """Waits of the message lifecycle, and the poller's intervals."""
 
     lease_seconds: int = Field(default=180, ge=5, le=LONGEST_HOLD)
+    """How long a sender has the right to work on a message. Longer than the sender's timeout."""
     stale_seconds: int = Field(default=600, ge=5, le=LONGEST_HOLD)
+    """After how long the sweep re-queues a message that no function works on."""
     uncertain_seconds: int = Field(default=900, ge=5, le=LONGEST_HOLD)
+    """After how long the sweep resolves an uncertain upload."""
     # MESH asks for at most one poll in five minutes, and at least one a day.
     mailbox_poll_minutes: int = Field(default=5, ge=5, le=1440)
+    """Interval of the polls of a mailbox."""
     due_work_minutes: int = Field(default=1, ge=1, le=15)
+    """Interval of the sweep."""
     # Well within the three hours in which a report is sent (GPCM-SD-CS-075), and before the listing of the drop.
     document_wait_seconds: int = Field(default=600, ge=0, le=1800)
     """How long a request waits for documents that are not in the drop yet. Then it is refused."""
@@ -196,14 +205,18 @@ class FunctionLimits(Settings):
     """Limits of a function."""
 
     memory_megabytes: int = Field(ge=256, le=3008)
+    """Memory; Lambda gives processor time in proportion."""
     timeout_seconds: int = Field(ge=3, le=900)
+    """How long a run may take."""
 
 
 class QueueFunctionLimits(FunctionLimits):
     """Limits of a function with a queue. SQS's minimum for the concurrency is 2."""
 
     batch_size: int = Field(ge=1, le=10)
+    """Queue messages of a run."""
     maximum_concurrency: int = Field(ge=2, le=1000)
+    """Runs at the same time that the queue starts."""
 
 
 class AlarmThresholds(Settings):
@@ -214,12 +227,17 @@ class AlarmThresholds(Settings):
     """
 
     intake_age_minutes: int = Field(default=15, ge=1, le=120)
+    """Age of the oldest request on an intake queue."""
     send_age_minutes: int = Field(default=30, ge=1, le=120)
+    """Age of the oldest message on the send queue."""
     dead_letter_age_hours: int = Field(default=24, ge=1, le=24 * 7)
     """Age of a dead letter at which a second alarm starts."""
     undelivered_an_hour: int = Field(default=3, ge=0, le=10_000)
+    """Messages that MESH reports as not delivered."""
     overdue_an_hour: int = Field(default=5, ge=0, le=10_000)
+    """Messages whose acknowledgement is late."""
     unmatched_an_hour: int = Field(default=3, ge=0, le=10_000)
+    """Received messages that match no message sent."""
     runbook: Annotated[str, Field(pattern=r"^(https://[^\s#]+|[^\s#:]+)$", max_length=300)] = "docs/runbook.md"
     """The page that every alarm links to: where the organisation publishes it, or this repository's file."""
 

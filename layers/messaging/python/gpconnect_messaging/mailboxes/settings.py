@@ -55,17 +55,25 @@ class MailboxSettings:
     """
 
     mailbox: str
+    """The MESH mailbox id."""
     ods_code: str
+    """The ODS code of the sending organisation."""
     specification: Version = Version.V2_0
+    """The specification version of the messages."""
     birth_date_format: BirthDateFormat = BirthDateFormat.YEAR_FIRST
+    """The format of the birth date in the MESH address of a registered practice."""
     message_definition: str = MESSAGE_DEFINITION
+    """The message definition that a message names."""
     max_message_bytes: int = 5_000_000
+    """The longest message that may be sent. A request that needs a longer one is refused."""
     report_page: PageSize = PageSize.LETTER
     """The paper of rendered reports."""
     document_types: tuple[str, ...] = ()
     """SNOMED CT document types that NHS England approved for this sender, beyond those for all senders."""
     infrastructure_acknowledgement_seconds: int = 86_400
+    """How long after sending the infrastructure acknowledgement is due. Then the message is OVERDUE."""
     business_acknowledgement_seconds: int = 432_000
+    """How long after sending the business acknowledgement is due. Then the message is OVERDUE."""
     pds_lookup: bool = False
     """Whether the builder asks PDS for a patient's registered practice (GPCM-SD-CS-072). Needs the environment's
     `pds`."""
