@@ -494,7 +494,7 @@ class Configuration(Settings):
     def _prefixes_do_not_overlap(self) -> Self:
         names = [SYNTHETIC, *(sender.name for sender in self.senders)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"senders must not name {', '.join(twice)} more than once; {SYNTHETIC} is the pipeline's")
+            raise ValueError(f"senders names {', '.join(twice)} more than once ({SYNTHETIC} is the pipeline's sender)")
         folders = [(SYNTHETIC, f"{SYNTHETIC}/"), *((sender.name, sender.folder) for sender in self.senders)]
         for (name, inner), (other, outer) in permutations(folders, 2):
             if inner.startswith(outer):

@@ -205,7 +205,7 @@ def test_every_number_has_two_limits_and_is_refused_beyond_them_by_its_name(grou
         ({"timings": Timings(document_wait_seconds=1800)}, r"malware_scan\.patience_minutes"),
         (
             {"senders": (SENDERS[0].model_copy(update={"name": SYNTHETIC}), *SENDERS[1:])},
-            f"senders must not name {SYNTHETIC}",
+            f"senders names {SYNTHETIC} more than once",
         ),
     ],
 )
