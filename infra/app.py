@@ -15,6 +15,7 @@ from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, ServerlessChecks
 from pydantic import ValidationError
 
+from gpconnect_messaging.documents.report_files import ReportFileError
 from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from infra import environments
 from infra.configuration import Configuration
@@ -73,9 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--output", type=Path, help="folder for template and assets (default: cdk.out)")
     options = parser.parse_args(arguments)
+    wrong = (ValidationError, MailboxSettingsError, ReportFileError, environments.UnknownEnvironmentError, TypeError)
     try:
         synthesize(options.environment, options.output)
-    except (ValidationError, MailboxSettingsError, environments.UnknownEnvironmentError, TypeError) as error:
+    except wrong as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0
@@ -84,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def synthesize(name: str | None, output: Path | None = None) -> None:
     """Write the template of an environment or of the pipeline. None: the environment in the context.
 
-    Raises ValidationError, MailboxSettingsError, UnknownEnvironmentError, TypeError.
+    Raises ValidationError, MailboxSettingsError, ReportFileError, UnknownEnvironmentError, TypeError.
     """
     # Under `cdk`, CDK's context wins over this one, and CDK_OUTDIR says where `cdk` reads the template.
     app = App(context=cdk_context(), outdir=str(output or os.environ.get("CDK_OUTDIR", "cdk.out")))

@@ -5,6 +5,7 @@ synthesized. The name of a time ends in the unit. A comment beside a field cites
 """
 
 import math
+import re
 from itertools import permutations
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -12,22 +13,35 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from gpconnect_messaging.identifiers import OWN_MAILBOX_ID_RULE, is_mailbox_id
+from gpconnect_messaging.mailboxes.settings import LONGEST_HOLD, LONGEST_WAIT
 from gpconnect_messaging.mailboxes.settings import MailboxSettings as MailboxSettings
 from gpconnect_messaging.mailboxes.settings import Release as Release
+from gpconnect_messaging.settings import PollerSettings
 from gpconnect_messaging.specification import PageSize as PageSize
 from gpconnect_messaging.specification import Version as Version
 from gpconnect_messaging.specification.birth_date import BirthDateFormat as BirthDateFormat
 
 LIVE_MESH_HOST = "mesh-sync.spineservices.nhs.uk"
+LIVE_MESH_HOSTS = (LIVE_MESH_HOST, "mesh-sync.national.ncrs.nhs.uk")
+"""The live service on the internet, and in the Health and Social Care Network."""
 UNITED_KINGDOM = "eu-west-2"
 """The region in London: patients' data stays in the United Kingdom."""
 LIVE_PDS_HOST = "api.service.nhs.uk"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost"})
+_HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
 def _mailbox_id(text: str) -> str:
     if not is_mailbox_id(text):
         raise ValueError(f"must be {OWN_MAILBOX_ID_RULE}")
+    return text
+
+
+def _url(text: str) -> str:
+    url = urlsplit(text)
+    # A dot after the host would hide the live service.
+    if not _HOST.fullmatch(url.hostname or "") or url.port == 0:
+        raise ValueError("must have a host of ASCII letters, digits, hyphens and single dots, and a port above 0")
     return text
 
 
@@ -37,19 +51,27 @@ def _without_trailing_slash(url: str) -> str:
     return url
 
 
-AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
-PolicyArn = Annotated[str, Field(pattern=r"^arn:aws:iam::(\d{12}|aws):policy/[\w+=,.@/-]+$")]
-Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
-EmailAddress = Annotated[str, Field(pattern=r"^[^@\s/:]+@[^@\s]+\.[^@\s]+$")]
-WebhookUrl = Annotated[str, Field(pattern=r"^https://[^/\s?#@]+(/[^\s#]*)?$")]
+# Not `\d` or `\w`, which also match other scripts.
+AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
+PolicyArn = Annotated[str, Field(pattern=r"^arn:aws:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+$")]
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+EmailAddress = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9.!#$%&'*+=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$", max_length=254)
+]
+WebhookUrl = Annotated[str, Field(pattern=r"^https://[^/\s?#@]+(/[^\s#]*)?$", max_length=2_048), AfterValidator(_url)]
 """An https endpoint that answers SNS's subscription confirmation. A secret, if any, is in the path."""
 Contact = EmailAddress | WebhookUrl
 MailboxId = Annotated[str, AfterValidator(_mailbox_id)]
-MeshUrl = Annotated[str, Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$"), AfterValidator(_without_trailing_slash)]
+MeshUrl = Annotated[
+    str,
+    Field(pattern=r"^https?://[^/\s?#@]+(/[^\s?#]*)?$"),
+    AfterValidator(_url),
+    AfterValidator(_without_trailing_slash),
+]
 
 
-MOST_MAILBOXES_WITH_CONTACTS = 70
-"""SNS takes 150 values in a filter policy; the environment's contacts need two of them for such a mailbox."""
+MOST_RESOURCES = 500
+"""CloudFormation's limit for a stack."""
 
 
 class Settings(BaseModel):
@@ -72,7 +94,7 @@ _POLICY_OF_NO_SENDER, _POLICY_OF_A_SENDER = 2_000, 700
 QUEUE_CONCURRENCY = 2
 """Builders that a sender's own queue feeds at once: SQS's minimum."""
 
-PdsUrl = Annotated[str, Field(pattern=r"^https?://[^/\s?#@]+$")]
+PdsUrl = Annotated[str, Field(pattern=r"^https?://[^/\s?#@]+$"), AfterValidator(_url)]
 """Scheme and host only: the paths of the API and of the token endpoint are appended."""
 
 
@@ -80,7 +102,9 @@ class Pds(Settings):
     """The Personal Demographics Service, and the rate that NHS England grants to the environment's application."""
 
     url: PdsUrl
+    """Scheme and host of PDS."""
     requests_per_second: int = Field(default=5, ge=1, le=1000)
+    """The granted rate, which all builders share."""
 
 
 class OrganisationContacts(Settings):
@@ -98,7 +122,7 @@ class Sender(Settings):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*$", max_length=30)]
     principals: tuple[PrincipalArn, ...] = Field(min_length=1, max_length=20)
     """Roles and users that may put requests. `root` stands for all that the account's own IAM allows."""
-    mailboxes: tuple[MailboxId, ...] = Field(min_length=1, max_length=100)
+    mailboxes: tuple[MailboxId, ...] = Field(min_length=1, max_length=70)
     """Mailboxes that the sender's requests may name. A mailbox has one sender. If a request names none of them, the
     contacts of the first mailbox are notified."""
     prefix: DropPrefix | None = None
@@ -112,18 +136,22 @@ class Sender(Settings):
         return self.prefix or f"{self.name}/"
 
 
+LONGEST_DAYS = 36_500
+"""S3's limit for object locks."""
+
+
 class Retention(Settings):
     """Retention of every kind of data. The controller decides; the defaults are suggestions."""
 
-    payload_days: int = Field(default=30, ge=1)
+    payload_days: int = Field(default=30, ge=1, le=LONGEST_DAYS)
     """Original requests, documents, messages and responses in S3."""
-    audit_days: int = Field(default=2_922, ge=90)
+    audit_days: int = Field(default=2_922, ge=90, le=LONGEST_DAYS)
     """Events in the ledger and daily balances, from their last change: who did what to which message, and when."""
     legal_hold: bool = False
     """Keep all data of the environment: nothing in S3 or in the ledger expires while this is true."""
-    replaced_version_days: int = Field(default=7, ge=1)
+    replaced_version_days: int = Field(default=7, ge=1, le=LONGEST_DAYS)
     """Overwritten or deleted object versions: long enough to undo a mistake."""
-    access_log_days: int = Field(default=90, ge=1)
+    access_log_days: int = Field(default=90, ge=1, le=LONGEST_DAYS)
     """S3 access logs. They name object keys, which senders choose and which may hold personal data."""
     log_days: Literal[1, 3, 7, 14, 30, 60, 90, 180, 365] = 90
     """Function logs."""
@@ -132,7 +160,9 @@ class Retention(Settings):
     intake_dead_letter_days: int = Field(default=14, ge=2, le=14)
     """Requests that failed on every try. 14 days is SQS's maximum."""
     send_days: int = Field(default=4, ge=1, le=13)
+    """Send queue. It holds ids only."""
     send_dead_letter_days: int = Field(default=14, ge=2, le=14)
+    """Ids of messages that could not be sent on any try."""
 
     @model_validator(mode="after")
     def _dead_letters_outlive_their_source(self) -> Self:
@@ -147,20 +177,25 @@ class Retention(Settings):
 class Timings(Settings):
     """Waits of the message lifecycle, and the poller's intervals."""
 
-    lease_seconds: int = Field(default=180, ge=5)
-    stale_seconds: int = Field(default=600, ge=5)
-    uncertain_seconds: int = Field(default=900, ge=5)
+    lease_seconds: int = Field(default=180, ge=5, le=LONGEST_HOLD)
+    """How long a sender has the right to work on a message. Longer than the sender's timeout."""
+    stale_seconds: int = Field(default=600, ge=5, le=LONGEST_HOLD)
+    """After how long the sweep re-queues a message that no function works on."""
+    uncertain_seconds: int = Field(default=900, ge=5, le=LONGEST_HOLD)
+    """After how long the sweep resolves an uncertain upload."""
     # MESH asks for at most one poll in five minutes, and at least one a day.
     mailbox_poll_minutes: int = Field(default=5, ge=5, le=1440)
+    """Interval of the polls of a mailbox."""
     due_work_minutes: int = Field(default=1, ge=1, le=15)
+    """Interval of the sweep."""
     # Well within the three hours in which a report is sent (GPCM-SD-CS-075), and before the listing of the drop.
     document_wait_seconds: int = Field(default=600, ge=0, le=1800)
     """How long a request waits for documents that are not in the drop yet. Then it is refused."""
-    drop_settled_seconds: int = Field(default=3600, ge=1)
+    drop_settled_seconds: int = Field(default=3600, ge=1, le=86_400)
     """The listing of the drop checks objects that are older than this: by then S3 must have announced them."""
     canary_minutes: int = Field(default=15, ge=1, le=60)
     """Interval of canaries, which show that the queues and functions work."""
-    escalate_after_seconds: int = Field(default=14_400, gt=0)
+    escalate_after_seconds: int = Field(default=14_400, ge=1, le=LONGEST_WAIT)
     """Like a mailbox's `escalate_after_seconds`, for notifications that are about no mailbox."""
     mesh_questions_a_day: int = Field(default=5_000, ge=1, le=50_000)
     """About how many messages a daily balance asks MESH about, at five a second. The next day's continues."""
@@ -170,14 +205,18 @@ class FunctionLimits(Settings):
     """Limits of a function."""
 
     memory_megabytes: int = Field(ge=256, le=3008)
+    """Memory; Lambda gives processor time in proportion."""
     timeout_seconds: int = Field(ge=3, le=900)
+    """How long a run may take."""
 
 
 class QueueFunctionLimits(FunctionLimits):
     """Limits of a function with a queue. SQS's minimum for the concurrency is 2."""
 
     batch_size: int = Field(ge=1, le=10)
+    """Queue messages of a run."""
     maximum_concurrency: int = Field(ge=2, le=1000)
+    """Runs at the same time that the queue starts."""
 
 
 class AlarmThresholds(Settings):
@@ -188,13 +227,18 @@ class AlarmThresholds(Settings):
     """
 
     intake_age_minutes: int = Field(default=15, ge=1, le=120)
+    """Age of the oldest request on an intake queue."""
     send_age_minutes: int = Field(default=30, ge=1, le=120)
+    """Age of the oldest message on the send queue."""
     dead_letter_age_hours: int = Field(default=24, ge=1, le=24 * 7)
     """Age of a dead letter at which a second alarm starts."""
-    undelivered_an_hour: int = Field(default=3, ge=0)
-    overdue_an_hour: int = Field(default=5, ge=0)
-    unmatched_an_hour: int = Field(default=3, ge=0)
-    runbook: Annotated[str, Field(pattern=r"^(https://)?[^\s#]+$", max_length=300)] = "docs/runbook.md"
+    undelivered_an_hour: int = Field(default=3, ge=0, le=10_000)
+    """Messages that MESH reports as not delivered."""
+    overdue_an_hour: int = Field(default=5, ge=0, le=10_000)
+    """Messages whose acknowledgement is late."""
+    unmatched_an_hour: int = Field(default=3, ge=0, le=10_000)
+    """Received messages that match no message sent."""
+    runbook: Annotated[str, Field(pattern=r"^(https://[^\s#]+|[^\s#:]+)$", max_length=300)] = "docs/runbook.md"
     """The page that every alarm links to: where the organisation publishes it, or this repository's file."""
 
 
@@ -205,7 +249,9 @@ class Network(Settings):
     """
 
     vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")]
-    availability_zones: tuple[Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")], ...] = Field(min_length=1)
+    availability_zones: tuple[Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$")], ...] = Field(
+        min_length=1
+    )
     subnets: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] = Field(min_length=1)
     """Private subnets, one for every zone, in the zones' order."""
     route_tables: tuple[Annotated[str, Field(pattern=r"^rtb-[0-9a-f]{8,17}$")], ...] = Field(min_length=1)
@@ -218,6 +264,9 @@ class Network(Settings):
         for name in ("subnets", "route_tables"):
             if len(getattr(self, name)) != len(self.availability_zones):
                 raise ValueError(f"network.{name} must name one for every zone of availability_zones")
+        for name in ("availability_zones", "subnets"):
+            if len(set(getattr(self, name))) != len(self.availability_zones):
+                raise ValueError(f"network.{name} must not name one twice")
         return self
 
 
@@ -233,7 +282,7 @@ class Deployment(Settings):
     """Managed policy that bounds every role, if the organisation demands one."""
     network: Network | None = None
     """None: the functions run outside any VPC, and reach AWS and MESH by TLS only."""
-    evidence_lock_days: int | None = Field(default=None, ge=1)
+    evidence_lock_days: int | None = Field(default=None, ge=1, le=LONGEST_DAYS)
     """How long S3 refuses to delete or overwrite evidence (object lock, governance mode). None: no lock; production
     refuses None."""
     synthetic_reports_from: AccountId | None = None
@@ -302,6 +351,12 @@ class Configuration(Settings):
     def _data_stays_where_it_is_allowed(self) -> Self:
         if self.region not in (UNITED_KINGDOM, *self.other_regions_allowed):
             raise ValueError(f"region must be {UNITED_KINGDOM}, or in other_regions_allowed")
+        network = self.deployment.network
+        if network and any(zone[:-1] != self.region for zone in network.availability_zones):
+            raise ValueError(f"deployment.network.availability_zones must lie in {self.region}")
+        boundary = self.deployment.permissions_boundary
+        if self.account and boundary and boundary.split(":")[4] not in (self.account, "aws"):
+            raise ValueError(f"deployment.permissions_boundary must be a policy of account {self.account}")
         return self
 
     @model_validator(mode="after")
@@ -334,9 +389,9 @@ class Configuration(Settings):
         if self.nhs_numbers != ("live" if live else "test"):
             raise ValueError(f"nhs_numbers must be {'live' if live else 'test'} in {self.name}")
         host = urlsplit(self.mesh_url).hostname
-        if live and host != LIVE_MESH_HOST:
-            raise ValueError(f"mesh_url must name {LIVE_MESH_HOST} in prod")
-        if not live and host == LIVE_MESH_HOST:
+        if live and host not in LIVE_MESH_HOSTS:
+            raise ValueError(f"mesh_url must name {' or '.join(LIVE_MESH_HOSTS)} in prod")
+        if not live and host in LIVE_MESH_HOSTS:
             raise ValueError(f"mesh_url must not name the live service in {self.name}")
         if not self.mesh_url.startswith("https://") and not (self.name == "local" and host in LOOPBACK_HOSTS):
             raise ValueError("mesh_url must be https; only the local environment may use http, on this machine")
@@ -379,8 +434,27 @@ class Configuration(Settings):
         if self.builder.batch_size != 1:
             # A run that dies costs a try of every request in the batch, even of those that were not begun: ADR 36.
             raise ValueError("builder.batch_size must be 1: a request that kills the run must not cost another a try")
-        if self.poller.timeout_seconds > self.timings.mailbox_poll_minutes * 60:
-            raise ValueError("poller.timeout_seconds must not exceed timings.mailbox_poll_minutes")
+        if self.builder.timeout_seconds < 30 or self.builder.memory_megabytes < 1024:
+            raise ValueError(
+                "builder.timeout_seconds must be at least 30, and builder.memory_megabytes at least 1024: the builder "
+                "opens documents"
+            )
+        # The poller starts no more work in the last ten seconds of a run.
+        if not 30 <= self.poller.timeout_seconds < PollerSettings.poll_lease_seconds:
+            raise ValueError(
+                f"poller.timeout_seconds must be at least 30, and less than {PollerSettings.poll_lease_seconds}: a "
+                "mailbox's lease must outlive the run"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _drop_settles_after_all_waits(self) -> Self:
+        scan = self.malware_scan.patience_minutes * 60 if self.malware_scan else 0
+        if self.name != "local" and self.timings.drop_settled_seconds < self.timings.document_wait_seconds + scan:
+            raise ValueError(
+                "timings.drop_settled_seconds must not be shorter than timings.document_wait_seconds and "
+                "malware_scan.patience_minutes together: a request may wait that long for documents"
+            )
         return self
 
     @model_validator(mode="after")
@@ -389,6 +463,8 @@ class Configuration(Settings):
         twice = sorted({mailbox for mailbox in ids if ids.count(mailbox) > 1})
         if twice:
             raise ValueError(f"mailboxes names {', '.join(twice)} more than once")
+        if self.most_resources > MOST_RESOURCES:
+            raise ValueError("mailboxes: the stack would exceed CloudFormation's limit of resources: name fewer")
         return self
 
     @model_validator(mode="after")
@@ -398,10 +474,6 @@ class Configuration(Settings):
             raise ValueError(f"organisations names {', '.join(unknown)}, which mailboxes does not")
         if twice := sorted({mailbox for mailbox in named if named.count(mailbox) > 1}):
             raise ValueError(f"organisations names {', '.join(twice)} more than once")
-        if len(named) > MOST_MAILBOXES_WITH_CONTACTS:
-            raise ValueError(
-                f"organisations may name {MOST_MAILBOXES_WITH_CONTACTS} mailboxes at most: SNS's filters take no more"
-            )
         return self
 
     @model_validator(mode="after")
@@ -420,9 +492,9 @@ class Configuration(Settings):
 
     @model_validator(mode="after")
     def _prefixes_do_not_overlap(self) -> Self:
-        names = [sender.name for sender in self.senders]
+        names = [SYNTHETIC, *(sender.name for sender in self.senders)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"senders names {', '.join(twice)} more than once")
+            raise ValueError(f"senders names {', '.join(twice)} more than once ({SYNTHETIC} is the pipeline's sender)")
         folders = [(SYNTHETIC, f"{SYNTHETIC}/"), *((sender.name, sender.folder) for sender in self.senders)]
         for (name, inner), (other, outer) in permutations(folders, 2):
             if inner.startswith(outer):
@@ -434,9 +506,7 @@ class Configuration(Settings):
     @model_validator(mode="after")
     def _contacts_are_unique(self) -> Self:
         # SNS takes an address once for a topic, with one filter.
-        contacts = [*self.contacts, *self.escalation_contacts]
-        for organisation in self.organisations:
-            contacts += [*organisation.contacts, *organisation.escalation_contacts]
+        contacts = [contact.lower() for contact in self.all_contacts]
         if twice := sorted({contact for contact in contacts if contacts.count(contact) > 1}):
             raise ValueError(
                 f"contacts, escalation_contacts and organisations name {', '.join(twice)} more than once: an address "
@@ -448,6 +518,20 @@ class Configuration(Settings):
     def synthetic_reports_role(self) -> str:
         """Name of the role that sends synthetic reports; the pipeline needs it before the role exists."""
         return f"gpconnect-messaging-{self.name}-synthetic-reports"
+
+    @property
+    def most_resources(self) -> int:
+        """An upper estimate of the stack's resources: those of a mailbox, a sender and a contact, and all others."""
+        senders = sum(5 if sender.queue else 1 for sender in self.senders)
+        return 150 + 7 * len(self.mailboxes) + senders + len(self.all_contacts)
+
+    @property
+    def all_contacts(self) -> list[str]:
+        """The contacts of the environment and of the organisations."""
+        contacts = [*self.contacts, *self.escalation_contacts]
+        for organisation in self.organisations:
+            contacts += [*organisation.contacts, *organisation.escalation_contacts]
+        return contacts
 
     @property
     def builder_concurrency(self) -> int:

@@ -51,12 +51,12 @@ class MessagingStack(Stack):
             "RecordsKey",
             content="requests, messages, responses, the ledger and the secret of its ids",
             keep=configuration.keep_data,
-            through=("s3", "dynamodb", "secretsmanager"),
+            via=("s3", "dynamodb", "secretsmanager"),
         )
         logs_key = ContentKey(self, "LogsKey", content="logs of the functions", keep=configuration.keep_data)
-        logs_key.let_logs_encrypt()
+        logs_key.grant_logs_encrypt()
         dead_letter_key = ContentKey(
-            self, "DeadLetterKey", content="work that kept failing", keep=configuration.keep_data, through=("sqs",)
+            self, "DeadLetterKey", content="work that kept failing", keep=configuration.keep_data, via=("sqs",)
         )
         storage = Storage(self, "Storage", configuration=configuration, key=records_key)
         ledger = Ledger(self, "Ledger", configuration=configuration, key=records_key)

@@ -1,4 +1,4 @@
-"""Poller: on a schedule, polls a mailbox, sweeps the due work, lists the drop, or makes the daily balance."""
+"""Poller: on a schedule, polls a mailbox, makes the sweep, lists the drop, or makes the daily balance."""
 
 import warnings
 from collections.abc import Callable
@@ -123,7 +123,7 @@ def _measure_seconds(name: str, measure: Callable[[], timedelta | None]) -> None
     """Measure a time, if there is one."""
     try:
         duration = measure()
-    except Exception as error:  # noqa: BLE001 - the due work must go on; a missing metric sets off the alarm
+    except Exception as error:  # noqa: BLE001 - the sweep must go on; a missing metric sets off the alarm
         logger.error("Measurement failed", event_name="measurement.failed", metric=name, extra=describe(error))
         return
     if duration is not None:

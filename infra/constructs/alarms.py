@@ -44,7 +44,7 @@ class Alarms(Construct):
         self._thresholds: AlarmThresholds = configuration.alarms
         self._timings = configuration.timings
         self._due_work_period = Duration.minutes(max(5, 2 * self._timings.due_work_minutes))
-        """The due work emits a metric at least once in this time: missing data means a fault."""
+        """The sweep emits a metric at least once in this time: missing data means a fault."""
         self._action = actions.SnsAction(notifications.topic)
         self.environment_alarms: list[cloudwatch.Alarm] = []
         """Alarms that are about no single mailbox, in order of creation."""
@@ -63,7 +63,7 @@ class Alarms(Construct):
         )
         self._alarm(
             "NoticesUntold",
-            "Notifications untold",
+            "Notifications unsent",
             measured("OldestUntoldNotice", by="poller", every=self._due_work_period, statistic="Maximum"),
             threshold=LONGEST_UNSENT_NOTIFICATION.to_seconds(),
             silence_alarms=True,
@@ -373,7 +373,7 @@ class Alarms(Construct):
         self._alarm(
             "BalanceLate",
             "Balance late",
-            # The due work always runs, so missing data is as bad as a late balance.
+            # The sweep always runs, so missing data is as bad as a late balance.
             measured("BalanceLate", by="poller", every=_FIVE_MINUTES, statistic="Maximum"),
             threshold=0,
             silence_alarms=True,

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from infra.configuration import Configuration, FunctionLimits
 from infra.constructs.acknowledgement import acknowledge, acknowledge_own_policies, acknowledge_wildcard
-from infra.constructs.layers import ARCHITECTURE, PROJECT, RUNTIME, SOURCE_ONLY, Layers
+from infra.constructs.layers import ARCHITECTURE, EXCLUDED_FILES, PROJECT, RUNTIME, Layers
 from infra.constructs.networks import FunctionNetwork
 
 METRICS_NAMESPACE = "GPConnectMessaging"
@@ -87,7 +87,7 @@ class MessagingFunction(Construct):
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
             handler="handler.handler",
-            code=lambda_.Code.from_asset(str(PROJECT / "functions" / name), exclude=list(SOURCE_ONLY)),
+            code=lambda_.Code.from_asset(str(PROJECT / "functions" / name), exclude=list(EXCLUDED_FILES)),
             layers=layers.all,
             memory_size=limits.memory_megabytes,
             timeout=Duration.seconds(limits.timeout_seconds),

@@ -31,4 +31,4 @@ class IdentifiersSecret(Construct):
     def grant_read(self, function: MessagingFunction) -> None:
         """Let a function derive ids."""
         function.allow("secretsmanager:GetSecretValue", on=[self._secret.secret_arn])
-        self._key.grant_through("secretsmanager", function, "kms:Decrypt")
+        self._key.grant_via("secretsmanager", function, "kms:Decrypt")

@@ -34,10 +34,10 @@ class Intake(Construct):
         super().__init__(scope, construct_id)
         retention = configuration.retention
         self.key = key = ContentKey(
-            self, "Key", content="requests on their way in", keep=configuration.keep_data, through=("sqs",)
+            self, "Key", content="requests on their way in", keep=configuration.keep_data, via=("sqs",)
         )
         for target_key in (key, dead_letter_key):
-            target_key.let_service_deliver("events.amazonaws.com")
+            target_key.grant_service_delivery("events.amazonaws.com")
         common: dict[str, Any] = {
             "key": key,
             "dead_letter_key": dead_letter_key,

@@ -1,7 +1,7 @@
-"""Customer-managed keys, rotated yearly. There is one for every kind of content, so a grant opens nothing else.
+"""Customer-managed keys, rotated yearly. Every kind of content has a separate key, so a grant opens nothing else.
 
-A key's policy leaves administration to the account, and use to IAM through the named AWS services. No role, however
-powerful, can decrypt with the key directly. Services that act on their own behalf are named one by one.
+The account administers a key. IAM policies may allow the use of a key only via the AWS services that the key's policy
+names, so no role can decrypt with the key directly. A service that uses a key without a caller has another statement.
 """
 
 from aws_cdk import Aws, Duration, RemovalPolicy, Stack
@@ -46,18 +46,18 @@ _THIS_KEY = ["*"]
 
 
 class ServiceNotNamedError(ValueError):
-    """The key's policy does not name the service: name it where the key is made."""
+    """The key's policy does not name the service: add it to `via` where the key is made."""
 
 
 class ContentKey(kms.Key):
-    """A rotated key that can be used only through the named services (`s3`, `sqs`, …)."""
+    """A rotated key that can be used only via the named services (`s3`, `sqs`, …)."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, content: str, keep: bool, through: tuple[str, ...] = ()
+        self, scope: Construct, construct_id: str, *, content: str, keep: bool, via: tuple[str, ...] = ()
     ) -> None:
-        self._through = through
+        self._via = via
         region = Stack.of(scope).region
-        services = [f"{service}.{region}.amazonaws.com" for service in through]
+        services = [f"{service}.{region}.amazonaws.com" for service in via]
         super().__init__(
             scope,
             construct_id,
@@ -65,10 +65,10 @@ class ContentKey(kms.Key):
             enable_key_rotation=True,
             pending_window=Duration.days(30 if keep else 7),
             removal_policy=RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY,
-            policy=iam.PolicyDocument(statements=_policy(services, lends="dynamodb" in through)),
+            policy=iam.PolicyDocument(statements=_policy(services, for_dynamodb="dynamodb" in via)),
         )
 
-    def let_service_deliver(self, service: str) -> None:
+    def grant_service_delivery(self, service: str) -> None:
         """Let an AWS service of this account encrypt messages for a queue or topic under this key."""
         self.add_to_resource_policy(
             iam.PolicyStatement(
@@ -80,10 +80,10 @@ class ContentKey(kms.Key):
             )
         )
 
-    def let_senders_put(self, service: str, senders: list[iam.IPrincipal]) -> None:
-        """Let senders, also of other accounts, put objects or messages under this key, if a resource policy allows it.
+    def grant_senders_put(self, service: str, senders: list[iam.IPrincipal]) -> None:
+        """Let senders of this and other accounts encrypt the objects or messages that a resource policy lets them put.
 
-        Decrypt as well: S3 needs it to complete a multipart upload, and SQS for every message.
+        The permission includes Decrypt, which S3 needs to complete a multipart upload, and SQS for every message.
 
         Raises:
             ServiceNotNamedError: the key's policy does not name the service.
@@ -99,7 +99,7 @@ class ContentKey(kms.Key):
             )
         )
 
-    def let_logs_encrypt(self) -> None:
+    def grant_logs_encrypt(self) -> None:
         """Let CloudWatch Logs encrypt this stack's log groups under this key, and no others."""
         stack = Stack.of(self)
         groups = stack.format_arn(service="logs", resource=f"log-group:{stack.stack_name}-*")
@@ -113,8 +113,8 @@ class ContentKey(kms.Key):
             )
         )
 
-    def grant_through(self, service: str, function: MessagingFunction, *actions: str) -> None:
-        """Let a function use the key through one AWS service only.
+    def grant_via(self, service: str, function: MessagingFunction, *actions: str) -> None:
+        """Let a function use the key via one AWS service only.
 
         Raises:
             ServiceNotNamedError: the key's policy does not name the service.
@@ -127,11 +127,11 @@ class ContentKey(kms.Key):
         )
 
     def _require(self, service: str) -> None:
-        if service not in self._through:
+        if service not in self._via:
             raise ServiceNotNamedError(f"the policy of {self.node.path} does not name {service}")
 
 
-def _policy(services: list[str], *, lends: bool) -> list[iam.PolicyStatement]:
+def _policy(services: list[str], *, for_dynamodb: bool) -> list[iam.PolicyStatement]:
     statements = [
         iam.PolicyStatement(
             sid="AdministrationByThisAccount",
@@ -150,7 +150,7 @@ def _policy(services: list[str], *, lends: bool) -> list[iam.PolicyStatement]:
                 conditions={"StringEquals": {"kms:ViaService": services}},
             )
         )
-    if lends:
+    if for_dynamodb:
         # DynamoDB works on a table in the background under a grant from the principal that creates the table.
         statements.append(
             iam.PolicyStatement(

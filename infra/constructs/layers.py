@@ -23,9 +23,9 @@ CACHE = PROJECT / ".build" / "dependencies"
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 ARCHITECTURE = lambda_.Architecture.ARM_64
-SOURCE_ONLY = ("**/__pycache__", "**/*.pyc", "**/.DS_Store", "**/*.egg-info")
+EXCLUDED_FILES = ("**/__pycache__", "**/*.pyc", "**/.DS_Store", "**/*.egg-info")
 
-# Part of the asset's hash: a change of these arguments or of the removed files builds and publishes the layer anew.
+# Part of the asset's hash: a change of these arguments or of the removed files builds and publishes a new layer.
 _INSTALL = (
     # The runtime is Amazon Linux 2023 (glibc 2.34); some packages no longer build for older ones.
     *("--python-platform", "aarch64-manylinux_2_28"),
@@ -45,7 +45,7 @@ USED_SERVICES = (
 
 
 class DependenciesNotBuiltError(RuntimeError):
-    """The packages could not be installed: read the installer's output, mend the lock or the network, and repeat."""
+    """The packages could not be installed: read the installer's output, correct the lock or the network, and repeat."""
 
 
 class Layers(Construct):
@@ -60,7 +60,7 @@ class Layers(Construct):
             lambda_.Code.from_asset(str(packages), asset_hash=packages.name, asset_hash_type=AssetHashType.CUSTOM),
         )
         self.library = self._layer(
-            "Library", "gpconnect_messaging", lambda_.Code.from_asset(str(LIBRARY), exclude=list(SOURCE_ONLY))
+            "Library", "gpconnect_messaging", lambda_.Code.from_asset(str(LIBRARY), exclude=list(EXCLUDED_FILES))
         )
 
     @property
@@ -97,7 +97,7 @@ def dependencies_folder(lock: Path, *, cache: Path = CACHE) -> Path:
     if target.is_dir():
         return target
     cache.mkdir(parents=True, exist_ok=True)
-    # Built in a temporary folder and renamed, so that an interrupted or a parallel build leaves no half layer.
+    # Build in a temporary folder and rename it, so that an interrupted or parallel build leaves no incomplete layer.
     with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as building:
         layer = Path(building) / "layer"
         packages = layer / "python"

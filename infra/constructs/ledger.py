@@ -65,7 +65,7 @@ class Ledger(Construct):
         if query:
             function.allow("dynamodb:Query", on=[f"{self.table.table_arn}/index/{name}" for name in query])
         # DynamoDB's documented permissions for a table under a customer-managed key, without managing the key.
-        self._key.grant_through(
+        self._key.grant_via(
             "dynamodb",
             function,
             "kms:Decrypt",

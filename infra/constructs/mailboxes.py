@@ -28,7 +28,7 @@ class Mailboxes(Construct):
             "SecretsKey",
             content="credentials of mailboxes, of MESH and of PDS",
             keep=self._keep,
-            through=("secretsmanager",),
+            via=("secretsmanager",),
         )
         for settings in configuration.mailboxes:
             ssm.StringParameter(
@@ -81,7 +81,7 @@ class Mailboxes(Construct):
             "outgrow a role's policy at about eighty mailboxes.",
         )
         function.allow("secretsmanager:GetSecretValue", on=[self._mesh.secret_arn])
-        self.key.grant_through("secretsmanager", function, "kms:Decrypt")
+        self.key.grant_via("secretsmanager", function, "kms:Decrypt")
 
     def _secret(self, construct_id: str, *, name: str, description: str, field: str) -> secretsmanager.Secret:
         return unrotated_secret(

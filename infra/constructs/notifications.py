@@ -24,14 +24,14 @@ class Notifications(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
         super().__init__(scope, construct_id)
         self.key = ContentKey(
-            self, "Key", content="notifications to people", keep=configuration.keep_data, through=("sns",)
+            self, "Key", content="notifications to people", keep=configuration.keep_data, via=("sns",)
         )
         self.topic = self._topic("Topic", self.key)
         for contact, filter_policy in filters_by_contact(configuration).items():
             self.topic.add_subscription(_subscription(contact, filter_policy))
         # A failure of the topic, or of the key, would silence the alarm about it.
         self.path_key = ContentKey(
-            self, "PathKey", content="alarms of the notification path", keep=configuration.keep_data, through=("sns",)
+            self, "PathKey", content="alarms of the notification path", keep=configuration.keep_data, via=("sns",)
         )
         self.path_topic = self._topic("PathTopic", self.path_key)
         for contact in (*configuration.contacts, *configuration.escalation_contacts):
@@ -56,13 +56,13 @@ class Notifications(Construct):
                 conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
             )
         )
-        key.let_service_deliver("cloudwatch.amazonaws.com")
+        key.grant_service_delivery("cloudwatch.amazonaws.com")
         return topic
 
     def grant_publish(self, function: MessagingFunction) -> None:
         """Let a function publish notifications."""
         function.allow("sns:Publish", on=[self.topic.topic_arn])
-        self.key.grant_through("sns", function, "kms:Decrypt", "kms:GenerateDataKey")
+        self.key.grant_via("sns", function, "kms:Decrypt", "kms:GenerateDataKey")
 
 
 Filter = dict[str, sns.SubscriptionFilter]

@@ -47,7 +47,7 @@ class DemographicsService(Construct):
     def grant_ask(self, function: MessagingFunction) -> None:
         """Let a function read the application's secret. The shared rate budget is in the ledger, with another grant."""
         function.allow("secretsmanager:GetSecretValue", on=[self._secret.secret_arn])
-        self._key.grant_through("secretsmanager", function, "kms:Decrypt")
+        self._key.grant_via("secretsmanager", function, "kms:Decrypt")
 
     def _address(self, configuration: Configuration) -> str:
         """Return PDS's address: a parameter, restricted like the MESH address."""

@@ -84,7 +84,7 @@ class WorkQueue(Construct):
         # Lambda's documented minimum. CDK's event source would also let the function change the visibility of messages
         # and find queues by name.
         consumer.allow("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", on=[self.queue.queue_arn])
-        self._key.grant_through("sqs", consumer, "kms:Decrypt")
+        self._key.grant_via("sqs", consumer, "kms:Decrypt")
         acknowledge(
             consumer,
             "Serverless-LambdaEventSourceMappingDestination",
@@ -95,4 +95,4 @@ class WorkQueue(Construct):
     def grant_send(self, function: MessagingFunction) -> None:
         """Let a function put messages on the queue."""
         function.allow("sqs:SendMessage", on=[self.queue.queue_arn])
-        self._key.grant_through("sqs", function, "kms:Decrypt", "kms:GenerateDataKey")
+        self._key.grant_via("sqs", function, "kms:Decrypt", "kms:GenerateDataKey")

@@ -1,4 +1,4 @@
-"""Schedules of the poller: every mailbox, the due work, the listing of the drop, and the daily balance."""
+"""Schedules of the poller: every mailbox, the sweep, the listing of the drop, and the daily balance."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from infra.constructs.functions import MessagingFunction
 
 
 class Schedules(Construct):
-    """A schedule for every mailbox, and for due work, the listing of the drop, and the daily balance."""
+    """A schedule for every mailbox, and for the sweep, the listing of the drop, and the daily balance."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, configuration: Configuration, poller: MessagingFunction

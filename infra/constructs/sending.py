@@ -17,7 +17,7 @@ class Sending(Construct):
         super().__init__(scope, construct_id)
         retention = configuration.retention
         self.key = ContentKey(
-            self, "Key", content="ids of messages to send", keep=configuration.keep_data, through=("sqs",)
+            self, "Key", content="ids of messages to send", keep=configuration.keep_data, via=("sqs",)
         )
         self.work = WorkQueue(
             self,

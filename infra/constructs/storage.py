@@ -165,7 +165,7 @@ class Storage(Construct):
         # Without ListBucket S3 responds 403 for a missing document, which looks like a fault of the product and not of
         # the sender. ListBucketVersions finds documents that expired since they were received.
         function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self.drop.bucket_arn])
-        self._key.grant_through("s3", function, "kms:Decrypt")
+        self._key.grant_via("s3", function, "kms:Decrypt")
 
     def grant_see_scans(self, function: MessagingFunction) -> None:
         """Let a function read the scan verdict among an object's tags, before it reads the object."""
@@ -229,13 +229,13 @@ class Storage(Construct):
     def _read(self, function: MessagingFunction, bucket: s3.Bucket, folder: str) -> None:
         objects = bucket.arn_for_objects(f"{folder}/*")
         function.allow("s3:GetObject", on=[objects], wildcard_because=_reason_for_wildcard(folder))
-        self._key.grant_through("s3", function, "kms:Decrypt")
+        self._key.grant_via("s3", function, "kms:Decrypt")
 
     def _write(self, function: MessagingFunction, bucket: s3.Bucket, folder: str) -> None:
         objects = bucket.arn_for_objects(f"{folder}/*")
         function.allow("s3:PutObject", on=[objects], wildcard_because=_reason_for_wildcard(folder))
         # Decrypt too: S3 needs it to complete a multipart upload.
-        self._key.grant_through("s3", function, "kms:Decrypt", "kms:GenerateDataKey")
+        self._key.grant_via("s3", function, "kms:Decrypt", "kms:GenerateDataKey")
 
 
 def _reason_for_wildcard(folder: str) -> str:

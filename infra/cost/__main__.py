@@ -26,11 +26,11 @@ from infra.cost.bill import (
     Assumptions,
     Bill,
     bill,
-    changed,
-    of_a_month,
-    of_endpoints,
-    of_message,
-    times,
+    multiply_quantities,
+    quantities_of_endpoints,
+    quantities_of_message,
+    quantities_of_month,
+    with_changes,
 )
 from infra.cost.peers import PEERS, our_orchestration
 from infra.cost.prices import Prices
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.messages < 1 or options.mailboxes < 1:
             raise ValueError("--messages and --mailboxes must be 1 or more")
-        assumed = changed(Assumptions(), options.assume)
+        assumed = with_changes(Assumptions(), options.assume)
         measurement, table = usage.load(options.measured), price_table.load(options.prices)
     except (OSError, ValidationError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
@@ -83,14 +83,17 @@ class CostReport:
         self.assumptions = assumptions
         self.messages = messages
         self.kinds = {
-            kind: bill(times(of_message(message, measurement.fixed, assumptions), messages), table)
+            kind: bill(
+                multiply_quantities(quantities_of_message(message, measurement.fixed, assumptions), messages), table
+            )
             for kind, message in measurement.kinds.items()
         }
-        self.month = bill(of_a_month(measurement, assumptions, mailboxes=mailboxes), table)
-        self.endpoints = bill(of_endpoints(interfaces=10, zones=2), table)
-        self.orchestration = bill(times(our_orchestration(measurement.kinds[USUAL]), messages), table)
+        self.month = bill(quantities_of_month(measurement, assumptions, mailboxes=mailboxes), table)
+        self.endpoints = bill(quantities_of_endpoints(interfaces=10, zones=2), table)
+        self.orchestration = bill(multiply_quantities(our_orchestration(measurement.kinds[USUAL]), messages), table)
         self.peers = {
-            peer.name: (bill(times(peer.message, messages), table), bill(peer.month, table)) for peer in PEERS
+            peer.name: (bill(multiply_quantities(peer.message, messages), table), bill(peer.month, table))
+            for peer in PEERS
         }
 
     def as_json(self) -> dict[str, Any]:
@@ -169,7 +172,7 @@ def replaced(page: str, name: str, content: str) -> str:
 
 def _rates(measurement: Measurement, assumptions: Assumptions) -> str:
     needs = scale.needs(measurement, USUAL, assumptions)
-    return scale.as_markdown(needs, scale.of_one_mailbox(measurement, USUAL, assumptions))
+    return scale.as_markdown(needs, scale.mailbox_capacity(measurement, USUAL, assumptions))
 
 
 def _million(count: CostReport) -> str:

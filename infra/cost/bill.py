@@ -1,4 +1,4 @@
-"""Calculates costs: measured calls, times prices. All functions are pure.
+"""Calculates costs from measured calls and prices. All functions are pure.
 
 `Assumptions` has the values that the local run cannot measure. The command line can change them.
 """
@@ -110,7 +110,7 @@ def bill(quantities: Quantities, prices: Prices) -> Bill:
     return Bill(tuple(sorted(lines, key=lambda line: (-line.usd, line.item))))
 
 
-def together(*parts: Quantities) -> Quantities:
+def add_quantities(*parts: Quantities) -> Quantities:
     """Add quantities up."""
     total: dict[Item, float] = defaultdict(float)
     for quantities in parts:
@@ -119,15 +119,15 @@ def together(*parts: Quantities) -> Quantities:
     return dict(total)
 
 
-def times(quantities: Quantities, factor: float) -> Quantities:
+def multiply_quantities(quantities: Quantities, factor: float) -> Quantities:
     """Multiply quantities."""
     return {item: count * factor for item, count in quantities.items()}
 
 
-def of_use(
+def quantities_of_use(
     use: Use, memory_megabytes: Mapping[str, int], assumptions: Assumptions, mesh: Mapping[str, float]
 ) -> Quantities:
-    """Calculate the quantities of one use. `mesh` has the MESH calls that a function waits for, by function."""
+    """Calculate the quantities of measured use. `mesh` has the number of MESH calls that every function waits for."""
     calls: dict[str, float] = defaultdict(float)
     for counts in use.calls.values():
         for action, count in counts.items():
@@ -175,13 +175,13 @@ def seconds(use: Use, function: str, memory_megabytes: int, assumptions: Assumpt
     return computing / share + waiting
 
 
-def of_message(message: Message, fixed: Fixed, assumptions: Assumptions) -> Quantities:
+def quantities_of_message(message: Message, fixed: Fixed, assumptions: Assumptions) -> Quantities:
     """Calculate the quantities of one message, from the drop to the last acknowledgement, with storage."""
     mesh = {"sender": assumptions.uploads, "poller": assumptions.collections / assumptions.collected_at_once}
     in_the_message = assumptions.document_bytes * 4 / 3  # base64
     stored = message.use.sent.get("s3:PUT", 0) + message.dropped_bytes + assumptions.document_bytes + in_the_message
-    return together(
-        of_use(message.use, fixed.memory_megabytes, assumptions, mesh),
+    return add_quantities(
+        quantities_of_use(message.use, fixed.memory_megabytes, assumptions, mesh),
         {
             # The sending system puts a request and a document. S3 sends two events, and one of them matches a rule.
             "s3_put": 2,
@@ -200,21 +200,23 @@ def of_message(message: Message, fixed: Fixed, assumptions: Assumptions) -> Quan
     )
 
 
-def of_a_month(measurement: Measurement, assumptions: Assumptions, *, mailboxes: int = 1) -> Quantities:
+def quantities_of_month(measurement: Measurement, assumptions: Assumptions, *, mailboxes: int = 1) -> Quantities:
     """Calculate the quantities of an environment in a month without messages."""
     fixed, schedules = measurement.fixed, measurement.schedules
 
     def runs(name: str, number: float, mesh_calls: float = 0) -> Quantities:
-        use = of_use(schedules[name], fixed.memory_megabytes, assumptions, {"poller": mesh_calls})
-        return times(together(use, {"scheduler_invocation": 1}), number)
+        use = quantities_of_use(schedules[name], fixed.memory_megabytes, assumptions, {"poller": mesh_calls})
+        return multiply_quantities(add_quantities(use, {"scheduler_invocation": 1}), number)
 
     days = HOURS_A_MONTH / 24
     functions = len(fixed.memory_megabytes)
-    return together(
+    return add_quantities(
         runs("due", MINUTES_A_MONTH),
         # A handshake, and listing the inbox.
         runs("mailbox", mailboxes * MINUTES_A_MONTH / 5, mesh_calls=2),
-        times(of_use(_CANARY, fixed.memory_megabytes, assumptions, {}), assumptions.canaries_a_month),
+        multiply_quantities(
+            quantities_of_use(_CANARY, fixed.memory_megabytes, assumptions, {}), assumptions.canaries_a_month
+        ),
         runs("balance", days),
         # The schedule runs every five minutes for four hours; a single run makes a small day's balance.
         runs("reconcile", 47 * days),
@@ -232,13 +234,13 @@ def of_a_month(measurement: Measurement, assumptions: Assumptions, *, mailboxes:
     )
 
 
-def of_endpoints(interfaces: int, zones: int) -> Quantities:
+def quantities_of_endpoints(interfaces: int, zones: int) -> Quantities:
     """Calculate the quantities of interface endpoints in a month, for organisations that require a VPC."""
     return {"endpoint_hour": interfaces * zones * HOURS_A_MONTH}
 
 
-def changed(assumptions: Assumptions, changes: Iterable[str]) -> Assumptions:
-    """Change assumptions by `name=value`. Raises ValueError."""
+def with_changes(assumptions: Assumptions, changes: Iterable[str]) -> Assumptions:
+    """Return the assumptions with changes, such as `uploads=2`. Raises ValueError."""
     known = {field.name for field in fields(Assumptions)}
     values: dict[str, Any] = {}
     for change in changes:

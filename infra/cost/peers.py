@@ -10,7 +10,7 @@ message, keeps no ledger, and matches no acknowledgement.
 
 from dataclasses import dataclass
 
-from infra.cost.bill import HOURS_A_MONTH, MINUTES_A_MONTH, Quantities, together
+from infra.cost.bill import HOURS_A_MONTH, MINUTES_A_MONTH, Quantities, add_quantities
 from infra.cost.usage import Message
 
 SEND_STATES = (
@@ -39,7 +39,7 @@ class Peer:
 
 STATE_MACHINES = Peer(
     name="NHS England's serverless MESH client (two Standard state machines)",
-    message=together(
+    message=add_quantities(
         {"state_transition": len(SEND_STATES), "lambda_request": SEND_FUNCTIONS},
         {
             "state_transition": ACKNOWLEDGEMENTS * len(FETCH_STATES),

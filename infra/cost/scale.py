@@ -22,7 +22,8 @@ class Limit:
     quota: float | None
     """None if no quota is published."""
     unit: str
-    what_changes: str
+    note: str
+    """How to raise the limit, or how to need less."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,11 @@ _LIMITS: tuple[tuple[Limit, _Amount], ...] = (
         ),
     ),
     (
-        Limit("Secrets Manager", 10_000, "requests/s", "every process reads every five minutes"),
+        Limit("Secrets Manager", 10_000, "requests/s", "every instance reads every five minutes"),
         lambda use: use.calls("secretsmanager:GetSecretValue"),
     ),
     (
-        Limit("Systems Manager, parameters", 40, "requests/s", "every process reads every five minutes; ask for more"),
+        Limit("Systems Manager, parameters", 40, "requests/s", "every instance reads every five minutes; ask for more"),
         lambda use: use.calls("ssm:GetParameter"),
     ),
     (
@@ -132,7 +133,7 @@ _LIMITS: tuple[tuple[Limit, _Amount], ...] = (
         lambda use: use.assumptions.uploads + use.assumptions.collections,
     ),
     (
-        Limit("logs", None, "KB/s", "Lambda's own way has no quota of ours; the bill grows, see docs/cost.md"),
+        Limit("logs", None, "KB/s", "no quota; the cost grows with them, see docs/cost.md"),
         lambda use: use.message.use.log_bytes / 1024,
     ),
 )  # fmt: skip
@@ -144,8 +145,8 @@ def needs(measurement: Measurement, kind: str, assumptions: Assumptions) -> list
     return [Need(limit, tuple(rate * amount(use) for rate in RATES)) for limit, amount in _LIMITS]
 
 
-def of_one_mailbox(measurement: Measurement, kind: str, assumptions: Assumptions) -> float:
-    """Return how many messages a second one mailbox can receive: one run at a time, four minutes in five."""
+def mailbox_capacity(measurement: Measurement, kind: str, assumptions: Assumptions) -> float:
+    """Return how many messages a second one mailbox can receive, if a run polls it for four of every five minutes."""
     use = _UseOfMessage(measurement.kinds[kind], measurement, assumptions)
     return 0.8 / use.seconds("poller", assumptions.collections / assumptions.collected_at_once)
 
@@ -159,8 +160,8 @@ def exceeded_quotas(demand: list[Need], rate_index: int) -> list[str]:
     ]
 
 
-def as_markdown(demand: list[Need], one_mailbox: float) -> str:
-    """Write the table of docs/scale.md, with exceeded quotas in bold. `one_mailbox`: see `of_one_mailbox`."""
+def as_markdown(demand: list[Need], messages_a_second_of_mailbox: float) -> str:
+    """Write the table of docs/scale.md, with exceeded quotas in bold."""
     rates = " | ".join(f"{rate:,}/s" for rate in RATES)
     lines = [f"| of | {rates} | quota | what changes |", "|---|" + "---:|" * (len(RATES) + 1) + "---|"]
     for need in demand:
@@ -169,17 +170,20 @@ def as_markdown(demand: list[Need], one_mailbox: float) -> str:
             for rate_index, amount in enumerate(need.amounts)
         ]
         quota = "not published" if need.limit.quota is None else f"{need.limit.quota:,.0f} {need.limit.unit}"
-        lines.append(f"| {need.limit.name} | {' | '.join(amounts)} | {quota} | {need.limit.what_changes} |")
+        lines.append(f"| {need.limit.name} | {' | '.join(amounts)} | {quota} | {need.limit.note} |")
     for rate_index, rate in enumerate(RATES):
         lines += ["", f"At {rate:,} a second {_exceeded_in_words(exceeded_quotas(demand, rate_index))}."]
-    lines += ["", f"One mailbox, polled every five minutes, keeps up with about {_short(one_mailbox)} a second."]
+    lines += [
+        "",
+        f"One mailbox, polled every five minutes, keeps up with about {_short(messages_a_second_of_mailbox)} a second.",
+    ]
     return "\n".join(lines)
 
 
 def _exceeded_in_words(quotas: list[str]) -> str:
     if not quotas:
-        return "no default quota is met"
-    return f"these bite, the scarcest first: {'; '.join(quotas)}"
+        return "no default quota is exceeded"
+    return f"these quotas are exceeded, the scarcest first: {'; '.join(quotas)}"
 
 
 def _short(amount: float) -> str:

@@ -1,4 +1,4 @@
-"""Reference pages from tables and sources: response codes, notifications, what `make` can do."""
+"""Reference pages from tables and sources: response codes, notifications, `make` targets."""
 
 import re
 
@@ -52,7 +52,7 @@ def make_page() -> str:
     return page(
         "Make targets",
         "the Makefile",
-        "Every target first makes the development environment in `.venv`, if it is missing. `make help` lists those of "
-        "every day.",
+        "Every target first makes the development environment in `.venv`, if it is missing. `make help` lists the "
+        "everyday targets.",
         table(("command", "what it does"), rows),
     )

@@ -299,6 +299,6 @@ lose it.
 ## Quarantined messages
 
 A received message that the poller cannot process in five polls is quarantined: it stays in MESH, no poll tries it
-again, and a notification names it. When the cause is fixed, an operator releases it from quarantine:
+again, and a notification names it. When the cause is fixed, an operator retries the message:
 `gpcm mailbox retry MAILBOX MESSAGE` ([Operations](operations.md)).
 """

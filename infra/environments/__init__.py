@@ -25,7 +25,7 @@ def load(name: str) -> Configuration:
     """
     if name not in names():
         raise UnknownEnvironmentError(f"there is no environment {name!r}; choose from {', '.join(names())}")
-    configuration = import_module(f"{__name__}.{name}").CONFIGURATION
+    configuration = getattr(import_module(f"{__name__}.{name}"), "CONFIGURATION", None)
     if not isinstance(configuration, Configuration) or configuration.name != name:
         raise TypeError(f"infra/environments/{name}.py must hold a CONFIGURATION whose name is {name!r}")
     return configuration

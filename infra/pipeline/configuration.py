@@ -12,11 +12,12 @@ class Delivery(Settings):
 
     account: AccountId
     region: Region = UNITED_KINGDOM
-    repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    repository: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$")]
     """`owner/name`, on the service that the connection is for."""
-    branch: Annotated[str, Field(min_length=1)] = "main"
+    branch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")] = "main"
     connection: Annotated[
-        str, Field(pattern=r"^arn:aws:(codeconnections|codestar-connections):[\w-]+:\d{12}:connection/.+$")
+        str,
+        Field(pattern=r"^arn:aws:(codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/[0-9a-f-]+$"),
     ]
     """ARN of the CodeConnections connection, which a person makes and confirms once."""
     patience_minutes: int = Field(default=30, ge=5, le=240)

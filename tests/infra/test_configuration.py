@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+import infra.configuration
 from gpconnect_messaging.mailboxes.settings import RULES, MailboxSettingsError
 from infra import environments
 from infra.configuration import (
     LIVE_MESH_HOST,
     LIVE_PDS_HOST,
+    SYNTHETIC,
     Configuration,
     Deployment,
     FunctionLimits,
@@ -21,9 +23,11 @@ from infra.configuration import (
     Pds,
     QueueFunctionLimits,
     Retention,
+    Settings,
     Timings,
 )
-from tests.infra.templates import production, with_changes, with_deployment
+from infra.pipeline.configuration import Delivery
+from tests.infra.templates import SENDERS, Template, production, with_changes, with_deployment
 
 MAILBOX = MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001")
 
@@ -67,6 +71,16 @@ def configuration(**changes: Any) -> Configuration:
         ("organisations", (OrganisationContacts(mailboxes=("Y90001OT001",) * 2, contacts=("a@example.net",)),)),
         ("keep_data", "no"),
         ("telephone", "unknown fields are refused"),
+        ("account", "١١١١٢٢٢٢٣٣٣٣"),
+        ("mesh_url", "https://mesh-sync.national.ncrs.nhs.uk"),
+        ("mesh_url", f"https://{LIVE_MESH_HOST}."),
+        ("mesh_url", "https://user@msg.intspineservices.nhs.uk"),
+        ("mesh_url", "https://msg.intspineservices.nhs.uk:99999"),
+        ("mesh_url", "https://[::1"),
+        ("contacts", ("a@example.org", "A@example.org")),
+        ("contacts", ("<a@example.org>",)),
+        ("contacts", ("https://example.org:port/",)),
+        ("mailboxes", tuple(replace(MAILBOX, mailbox=f"Y90001OT{number:03}") for number in range(60))),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(field: str, wrong: Any) -> None:
@@ -89,6 +103,9 @@ def test_a_wrong_value_is_refused_by_its_name(field: str, wrong: Any) -> None:
         ("hold_window_seconds", 10_801),
         ("release", "by nobody"),
         ("further_ods_codes", ("y90001",)),
+        ("message_definition", "https://fhir.nhs.uk/STU3/MessageDefinition/Other"),
+        ("document_types", ("373942005",) * 101),
+        ("escalate_after_seconds", 10**12),
     ],
 )
 def test_a_wrong_mailbox_is_refused_by_the_name_of_its_field(field: str, wrong: Any) -> None:
@@ -151,6 +168,70 @@ def test_production_is_refused_what_development_may_have(changes: dict[str, Any]
         with_changes(production(), **({"mailboxes": (MAILBOX,), "organisations": ()} | changes))
 
 
+GROUPS: list[type[Settings]] = [
+    Delivery,
+    *(
+        group
+        for group in vars(infra.configuration).values()
+        if isinstance(group, type) and issubclass(group, Settings) and group is not Settings
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("group", "field"),
+    [
+        (group, name)
+        for group in GROUPS
+        for name, field in group.model_fields.items()
+        if field.annotation in (int, int | None)
+    ],
+)
+def test_every_number_has_two_limits_and_is_refused_beyond_them_by_its_name(group: type[Settings], field: str) -> None:
+    """A function that adds a wait without a limit to a time would fail in the middle of a message."""
+    for wrong in (-1, 10**9):
+        with pytest.raises(ValidationError, match=rf"\n{field}\n"):
+            group(**{field: wrong})
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"builder": production().builder.model_copy(update={"timeout_seconds": 29})}, r"builder\.timeout_seconds"),
+        ({"builder": production().builder.model_copy(update={"memory_megabytes": 512})}, r"builder\.memory_megabytes"),
+        ({"poller": FunctionLimits(memory_megabytes=512, timeout_seconds=29)}, r"poller\.timeout_seconds"),
+        ({"poller": FunctionLimits(memory_megabytes=512, timeout_seconds=270)}, r"poller\.timeout_seconds"),
+        ({"timings": Timings(drop_settled_seconds=60)}, r"timings\.drop_settled_seconds"),
+        ({"timings": Timings(document_wait_seconds=1800)}, r"malware_scan\.patience_minutes"),
+        (
+            {"senders": (SENDERS[0].model_copy(update={"name": SYNTHETIC}), *SENDERS[1:])},
+            f"senders names {SYNTHETIC} more than once",
+        ),
+    ],
+)
+def test_settings_that_contradict_one_another_are_refused_by_name(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationError, match=field):
+        with_changes(production(), **changes)
+
+
+def test_a_network_or_a_boundary_of_elsewhere_is_refused() -> None:
+    elsewhere = Network(
+        vpc="vpc-01234567",
+        availability_zones=("eu-west-1a",),
+        subnets=("subnet-01234567",),
+        route_tables=("rtb-01234567",),
+    )
+    with pytest.raises(ValidationError, match=r"network\.availability_zones"):
+        with_deployment(production(), network=elsewhere)
+    with pytest.raises(ValidationError, match=r"deployment\.permissions_boundary"):
+        with_deployment(production(), permissions_boundary="arn:aws:iam::999900001111:policy/boundary")
+
+
+def test_the_estimate_of_the_resources_is_never_too_low(templates: dict[str, Template]) -> None:
+    for template in templates.values():
+        assert len(template.body["Resources"]) <= template.configuration.most_resources
+
+
 def test_another_region_is_refused_unless_it_is_allowed_by_name() -> None:
     with pytest.raises(ValidationError, match="other_regions_allowed"):
         configuration(region="eu-west-1")
@@ -193,6 +274,11 @@ def test_a_wrong_network_is_refused_by_its_field(field: str, wrong: Any) -> None
     assert Network(**right).make_endpoints
     with pytest.raises(ValidationError, match=field):
         Network(**{**right, field: wrong})
+    with pytest.raises(ValidationError, match=r"network\.subnets"):
+        Network(
+            **{name: value if name == "vpc" else value * 2 for name, value in right.items()}
+            | {"availability_zones": ("eu-west-2a", "eu-west-2b")}
+        )
 
 
 def test_production_must_lock_its_evidence() -> None:

@@ -325,10 +325,10 @@ def test_nobody_uses_a_key_but_through_the_services_that_hold_its_content(templa
 
 def test_a_grant_through_a_service_that_the_key_refuses_fails_at_once() -> None:
     stack = Stack(App(), "Stack")
-    key = ContentKey(stack, "Key", content="anything", keep=False, through=("s3",))
+    key = ContentKey(stack, "Key", content="anything", keep=False, via=("s3",))
     function = cast("MessagingFunction", None)
     with pytest.raises(ServiceNotNamedError, match="sqs"):
-        key.grant_through("sqs", function, "kms:Decrypt")
+        key.grant_via("sqs", function, "kms:Decrypt")
 
 
 def test_patients_data_and_the_ledger_are_opened_to_no_service_by_their_key(template: Template) -> None:

@@ -16,14 +16,14 @@ from infra.cost import prices as price_table
 from infra.cost import scale, usage
 from infra.cost.bill import (
     Assumptions,
+    add_quantities,
     bill,
-    changed,
-    of_a_month,
-    of_message,
-    of_use,
+    multiply_quantities,
+    quantities_of_message,
+    quantities_of_month,
+    quantities_of_use,
     seconds,
-    times,
-    together,
+    with_changes,
 )
 from infra.cost.peers import STATE_MACHINES
 from infra.cost.prices import Item, Prices
@@ -58,18 +58,18 @@ PRICES, MEASURED = price_table.load(), usage.load()
 
 @given(quantities, quantities)
 def test_a_bill_of_two_together_is_the_sum_of_their_bills(one: Any, other: Any) -> None:
-    both = bill(together(one, other), PRICES).usd
+    both = bill(add_quantities(one, other), PRICES).usd
     assert both == pytest.approx(bill(one, PRICES).usd + bill(other, PRICES).usd)
 
 
 @given(quantities, st.floats(min_value=0, max_value=1000))
 def test_so_many_times_as_much_costs_so_many_times_as_much(some: Any, factor: float) -> None:
-    assert bill(times(some, factor), PRICES).usd == pytest.approx(factor * bill(some, PRICES).usd)
+    assert bill(multiply_quantities(some, factor), PRICES).usd == pytest.approx(factor * bill(some, PRICES).usd)
 
 
 @given(quantities, st.sampled_from(ITEMS), st.floats(min_value=1, max_value=1e6))
 def test_more_of_anything_never_costs_less(some: Any, item: Item, more: float) -> None:
-    assert bill(together(some, {item: more}), PRICES).usd > bill(some, PRICES).usd
+    assert bill(add_quantities(some, {item: more}), PRICES).usd > bill(some, PRICES).usd
 
 
 @given(quantities)
@@ -81,7 +81,7 @@ def test_a_bills_lines_and_its_services_add_up_to_it(some: Any) -> None:
 
 
 def test_nothing_costs_nothing() -> None:
-    assert bill(of_use(use(), MEMORY, Assumptions(), {}), PRICES).usd == 0
+    assert bill(quantities_of_use(use(), MEMORY, Assumptions(), {}), PRICES).usd == 0
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,15 @@ def test_nothing_costs_nothing() -> None:
     ],
 )
 def test_each_call_is_billed_as_what_it_is(calls: dict[str, float], expected: dict[str, float]) -> None:
-    found = of_use(use(calls={"builder": calls}), MEMORY, Assumptions(), {})
+    found = quantities_of_use(use(calls={"builder": calls}), MEMORY, Assumptions(), {})
     assert {item: found[item] for item in expected} == expected  # type: ignore[index]
 
 
 def test_a_run_that_a_queue_feeds_takes_a_receive_and_a_delete() -> None:
     runs = {name: Runs(runs=1, seconds=0) for name in MEMORY}
-    assert of_use(use(runs=runs), MEMORY, Assumptions(), {})["sqs_request"] == 4, "builder and sender, not the poller"
+    assert quantities_of_use(use(runs=runs), MEMORY, Assumptions(), {})["sqs_request"] == 4, (
+        "builder and sender, not the poller"
+    )
 
 
 def test_a_function_computes_on_its_share_of_a_processor_and_waits_for_others() -> None:
@@ -112,17 +114,17 @@ def test_a_function_computes_on_its_share_of_a_processor_and_waits_for_others() 
 
 
 def test_an_assumption_is_changed_by_its_name_and_nothing_else() -> None:
-    assert changed(Assumptions(), ["slower=2"]) == Assumptions(slower=2)
+    assert with_changes(Assumptions(), ["slower=2"]) == Assumptions(slower=2)
     for wrong in ("sloer=2", "slower=fast", "slower=-1", "slower"):
         with pytest.raises(ValueError, match=r"slower|assumption"):
-            changed(Assumptions(), [wrong])
+            with_changes(Assumptions(), [wrong])
 
 
 @given(st.floats(min_value=1, max_value=10))
 def test_a_slower_processor_never_makes_a_message_cheaper(slower: float) -> None:
     for kind in MEASURED.kinds.values():
-        usual = bill(of_message(kind, MEASURED.fixed, Assumptions()), PRICES).usd
-        assert bill(of_message(kind, MEASURED.fixed, Assumptions(slower=slower)), PRICES).usd >= usual
+        usual = bill(quantities_of_message(kind, MEASURED.fixed, Assumptions()), PRICES).usd
+        assert bill(quantities_of_message(kind, MEASURED.fixed, Assumptions(slower=slower)), PRICES).usd >= usual
 
 
 # The files
@@ -208,13 +210,13 @@ def test_the_published_state_machines_cost_more_for_a_message_than_all_that_move
 
 
 def test_a_month_with_more_mailboxes_costs_more_by_the_same_for_each(measurement: Measurement, prices: Prices) -> None:
-    months = [bill(of_a_month(measurement, Assumptions(), mailboxes=n), prices).usd for n in (1, 2, 3)]
+    months = [bill(quantities_of_month(measurement, Assumptions(), mailboxes=n), prices).usd for n in (1, 2, 3)]
     assert months[1] - months[0] == pytest.approx(months[2] - months[1])
     assert months[1] > months[0]
 
 
 def test_an_idle_month_includes_its_canaries(measurement: Measurement) -> None:
-    month, without = (of_a_month(measurement, Assumptions(canaries_a_month=number)) for number in (2_920, 0))
+    month, without = (quantities_of_month(measurement, Assumptions(canaries_a_month=number)) for number in (2_920, 0))
     more = {item: month[item] - without[item] for item in ("lambda_request", "sqs_request", "dynamodb_write_unit")}
     assert more == pytest.approx({"lambda_request": 5_840, "sqs_request": 17_520, "dynamodb_write_unit": 17_520})
 
@@ -278,8 +280,8 @@ def test_scanning_the_drop_costs_what_guardduty_and_its_tags_do_and_nothing_wher
     measurement: Measurement, prices: Prices
 ) -> None:
     message = measurement.kinds[command.USUAL]
-    off = of_message(message, measurement.fixed, Assumptions())
-    on = of_message(message, measurement.fixed, Assumptions(scanned=1))
+    off = quantities_of_message(message, measurement.fixed, Assumptions())
+    on = quantities_of_message(message, measurement.fixed, Assumptions(scanned=1))
     more = {item: count - off.get(item, 0) for item, count in on.items() if count != off.get(item, 0)}
     assert set(more) == {"guardduty_object", "guardduty_gb", "s3_get"}
     assert more["guardduty_object"] == 2

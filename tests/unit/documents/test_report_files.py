@@ -123,9 +123,19 @@ def test_the_deployment_names_the_files_that_lie_beside_the_builder(tmp_path: Pa
     assert report_environment(tmp_path) == {}
     folder = tmp_path / "report"
     folder.mkdir()
-    for name in ("logo.png", "b.ttf", "a.ttf", "readme.txt"):
-        (folder / name).touch()
+    (folder / "logo.png").write_bytes(picture(kind="PNG"))
+    for name in ("b", "a"):
+        a_font(folder, name, "A")
+    (folder / "readme.txt").touch()
     assert report_environment(tmp_path) == {
         "REPORT_LOGO": "report/logo.png",
         "REPORT_FONTS": "report/a.ttf:report/b.ttf",
     }
+
+
+@pytest.mark.parametrize("name", ["logo.jpg", "font.ttf"])
+def test_the_synthesis_refuses_a_file_that_the_builder_would_refuse(name: str, tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / name).write_bytes(b"neither")
+    with pytest.raises(ReportFileError, match=f"^{name} is not"):
+        report_environment(tmp_path)

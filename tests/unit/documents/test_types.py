@@ -1,7 +1,7 @@
 import pytest
 
 from gpconnect_messaging.documents.gate import DocumentGate
-from gpconnect_messaging.media_types import declared_charset, document_type, media_type, supported_types
+from gpconnect_messaging.media_types import declared_charset, find_media_type, media_type, supported_types
 from tests.unit.documents.gate_files import a_pdf, picture
 
 FILES = {
@@ -23,7 +23,7 @@ def test_each_supported_type_is_known_by_its_bytes_and_by_no_other_types(content
 
 @pytest.mark.parametrize("content_type", ["text/html", "application/zip", "application/x-msdownload", "image/svg+xml"])
 def test_types_that_can_carry_programs_are_not_sent(content_type: str) -> None:
-    assert document_type(content_type) is None
+    assert find_media_type(content_type) is None
     assert "has a type that may not be sent" in str(DocumentGate().examine(content_type, [b"x"]).refusal)
 
 
@@ -42,9 +42,9 @@ def test_types_that_can_carry_programs_are_not_sent(content_type: str) -> None:
 def test_a_type_travels_under_the_name_that_receivers_are_tested_against(
     given: str, registered: str, travels: str
 ) -> None:
-    kind = document_type(given)
+    kind = find_media_type(given)
     assert kind is not None
-    assert (kind.media_type, kind.printed) == (registered, travels)
+    assert (kind.media_type, kind.printed_name) == (registered, travels)
     assert media_type(travels) == registered
     content = FILES[registered] if registered != "text/plain" else b"plain"
     assert DocumentGate().examine(given, [content]).content_type == travels

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
-from gpconnect_messaging.specification import Version
+from gpconnect_messaging.specification import WITHDRAWN_DEFINITION, Version
 from gpconnect_messaging.specification.birth_date import BirthDateFormat
 
 GIVEN = {"mailbox": "Y90001OT001", "ods_code": "Y90001"}
@@ -13,7 +13,7 @@ def test_a_mailbox_follows_the_specification_in_force_unless_told_otherwise() ->
     settings = MailboxSettings.from_json(json.dumps(GIVEN))
     assert settings.specification is Version.V2_0
     assert settings.birth_date_format is BirthDateFormat.YEAR_FIRST
-    assert settings.prescribed.workflow_id == "GPCONNECT_SEND_DOCUMENT"
+    assert settings.specification_rules.workflow_id == "GPCONNECT_SEND_DOCUMENT"
 
 
 def test_document_types_that_were_approved_for_a_sender_are_a_setting() -> None:
@@ -25,7 +25,7 @@ def test_every_setting_can_be_given() -> None:
     given = GIVEN | {
         "specification": "1.5",
         "birth_date_format": "DDMMYYYY",
-        "message_definition": "https://example.org/definition",
+        "message_definition": WITHDRAWN_DEFINITION,
         "max_message_bytes": 1000,
         "report_page": "a4",
         "infrastructure_acknowledgement_seconds": 60,
@@ -33,7 +33,7 @@ def test_every_setting_can_be_given() -> None:
     }
     settings = MailboxSettings.from_json(json.dumps(given))
     assert {name: getattr(settings, name) for name in given} == given
-    assert settings.prescribed.workflow_id == "GPFED_CONSULT_REPORT"
+    assert settings.specification_rules.workflow_id == "GPFED_CONSULT_REPORT"
 
 
 @pytest.mark.parametrize(

@@ -91,10 +91,12 @@ def mailbox_examined(environment: OperatorEnvironment, mailbox: str, practice: s
     yield Finding("settings", True, f"{settings.ods_code}, Send Document {version}, release {settings.release.value}")
     yield _finding("credentials", lambda: _mailbox(environment, mailbox))
     yield _finding("handshake", lambda: _handshake(environment, mailbox))
-    prescribed = settings.prescribed
-    yield _finding("receives responses", lambda: _receives(environment, settings, prescribed.response_workflow_id))
+    specification = settings.specification_rules
+    yield _finding("receives responses", lambda: _receives(environment, settings, specification.response_workflow_id))
     if practice:
-        yield _finding(f"lookup of {practice}", lambda: _lookup(environment, mailbox, practice, prescribed.workflow_id))
+        yield _finding(
+            f"lookup of {practice}", lambda: _lookup(environment, mailbox, practice, specification.workflow_id)
+        )
 
 
 def _finding(what: str, check: Check) -> Finding:

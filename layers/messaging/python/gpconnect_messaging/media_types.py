@@ -1,4 +1,4 @@
-"""The document types that may be sent: the names that senders use, and the name in the message.
+"""The media types that may be sent: the names that senders use, and the name in the message.
 
 An allow-list (hazard: hostile file): executables, HTML, scripts, archives and office files are not on it. Receivers are
 tested against the list that NHS England prints (Send Document, How to handle attachments), so a message uses
@@ -12,24 +12,25 @@ _CHARSET = re.compile(r';\s*charset="?([A-Za-z0-9._:-]+)', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentType:
-    """A type: the registered media type, a description, the name on the printed list, and other names."""
+class MediaType:
+    """A media type that may be sent, by the registered name."""
 
     media_type: str
-    words: str
-    printed: str
-    others: tuple[str, ...] = ()
+    description: str
+    printed_name: str
+    """The name on NHS England's list, which messages use."""
+    other_names: tuple[str, ...] = ()
 
 
 _TYPES = (
-    DocumentType("application/pdf", "a PDF that begins with %PDF-", "application/pdf", ("application/x-pdf",)),
-    DocumentType("image/jpeg", "a JPEG image", "image/jpg", ("image/pjpeg",)),
-    DocumentType("image/png", "a PNG image", "image/png", ("image/x-png",)),
-    DocumentType("image/tiff", "a TIFF image", "image/tiff", ("image/tif",)),
-    DocumentType("text/plain", "plain text", "text/plain"),
-    DocumentType("text/rtf", "an RTF text", "application/mswrtford", ("application/rtf", "application/x-rtf")),
+    MediaType("application/pdf", "a PDF that begins with %PDF-", "application/pdf", ("application/x-pdf",)),
+    MediaType("image/jpeg", "a JPEG image", "image/jpg", ("image/pjpeg",)),
+    MediaType("image/png", "a PNG image", "image/png", ("image/x-png",)),
+    MediaType("image/tiff", "a TIFF image", "image/tiff", ("image/tif",)),
+    MediaType("text/plain", "plain text", "text/plain"),
+    MediaType("text/rtf", "an RTF text", "application/mswrtford", ("application/rtf", "application/x-rtf")),
 )
-_BY_NAME = {name: kind for kind in _TYPES for name in (kind.media_type, kind.printed, *kind.others)}
+_BY_NAME = {name: kind for kind in _TYPES for name in (kind.media_type, kind.printed_name, *kind.other_names)}
 
 
 def supported_types() -> list[str]:
@@ -46,14 +47,14 @@ def other_names() -> list[str]:
     return sorted(_BY_NAME.keys() - set(supported_types()))
 
 
-def document_type(content_type: str) -> DocumentType | None:
+def find_media_type(content_type: str) -> MediaType | None:
     """Find the type that a content type names, in any letter case and with any parameters; None: it may not be sent."""
     return _BY_NAME.get(content_type.partition(";")[0].strip().lower())
 
 
 def media_type(content_type: str) -> str:
     """Return the registered media type that a content type names; an unknown content type is returned unchanged."""
-    known = document_type(content_type)
+    known = find_media_type(content_type)
     return known.media_type if known else content_type
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpconnect_messaging.identifiers import OWN_MAILBOX_ID_RULE, NumberRange, is_mailbox_id, number_range
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.media_types import UNSUPPORTED, document_type, media_type
+from gpconnect_messaging.media_types import UNSUPPORTED, find_media_type, media_type
 from gpconnect_messaging.requests.damage import damage
 from gpconnect_messaging.requests.models import Author, Request, Withdrawal
 from gpconnect_messaging.requests.plausibility import implausible
@@ -41,17 +41,17 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
     rules = USE_CASES[request.use_case].versions.get(mailbox.specification)
     if rules is None:
         yield Reason(
-            "use_case", f"is not part of specification {mailbox.prescribed.version}, which the mailbox follows"
+            "use_case", f"is not part of specification {mailbox.specification_rules.version}, which the mailbox follows"
         )
         return
-    yield from _people(request, rules, mailbox.prescribed)
+    yield from _people(request, rules, mailbox.specification_rules)
     yield from _document(request, rules, mailbox)
     if request.care_provider and not rules.care_provider_allowed:  # GPCM-SD-056 (2.0)
         yield Reason(
             "care_provider",
-            f"specification {mailbox.prescribed.version} sends this use case to the registered practice only",
+            f"specification {mailbox.specification_rules.version} sends this use case to the registered practice only",
         )
-    yield from _confidential(request, mailbox.prescribed)
+    yield from _confidential(request, mailbox.specification_rules)
 
 
 def _damaged(path: str, value: Any) -> Iterator[Reason]:
@@ -85,7 +85,7 @@ def _use_case(request: Request) -> Iterator[Reason]:
         # Nothing else in a message refers to it, and a FHIR document may not have an unreferenced resource.
         yield Reason("device", "is given, and authors does not name it: name it there, or leave it out")
     for index, document in enumerate(request.documents):
-        if document_type(document.content_type) is None:
+        if find_media_type(document.content_type) is None:
             yield Reason(f"documents[{index}]", UNSUPPORTED)
     primary = request.primary
     if primary is None and not use_case.rendered:
@@ -96,31 +96,31 @@ def _use_case(request: Request) -> Iterator[Reason]:
         yield Reason(f"documents[{index}].content_type", f"the primary document must be {allowed}")
 
 
-def _people(request: Request, rules: VersionRules, prescribed: Specification) -> Iterator[Reason]:
+def _people(request: Request, rules: VersionRules, specification: Specification) -> Iterator[Reason]:
     if request.practitioner is None:
         if rules.practitioner_required:  # GPCM-SD-CS-025, GPCM-SD-CS-036
-            yield Reason("practitioner", f"is missing: specification {prescribed.version} requires it")
-        elif not request.authors and not prescribed.organisation_may_be_author:  # GPCM-SD-OC-009, GPCM-SD-GE-009
+            yield Reason("practitioner", f"is missing: specification {specification.version} requires it")
+        elif not request.authors and not specification.organisation_may_be_author:  # GPCM-SD-OC-009, GPCM-SD-GE-009
             yield Reason("authors", "is missing: say who wrote it, or name the practitioner")
 
 
 def _document(request: Request, rules: VersionRules, mailbox: MailboxSettings) -> Iterator[Reason]:
-    prescribed = mailbox.prescribed
+    specification = mailbox.specification_rules
     if request.care_setting is None and rules.care_setting_required:
-        yield Reason("care_setting", f"is missing: specification {prescribed.version} requires it")
-    if request.document_type and prescribed.document_types is not None:  # GPCM-SD-115
-        approved = {*prescribed.document_types, *mailbox.document_types}
+        yield Reason("care_setting", f"is missing: specification {specification.version} requires it")
+    if request.document_type and specification.document_types is not None:  # GPCM-SD-115
+        approved = {*specification.document_types, *mailbox.document_types}
         if request.document_type.code not in approved:
             yield Reason("document_type.code", f"is not approved for this mailbox: use one of {sorted(approved)}")
 
 
-def _confidential(request: Request, prescribed: Specification) -> Iterator[Reason]:
+def _confidential(request: Request, specification: Specification) -> Iterator[Reason]:
     if not request.consultation.confidential:
         return
-    if prescribed.confidential is Confidentiality.NOT_SENT:  # safety rule 7
+    if specification.confidential is Confidentiality.NOT_SENT:  # safety rule 7
         yield Reason(
             "consultation.confidential",
-            f"specification {prescribed.version} does not let a confidential report be sent",
+            f"specification {specification.version} does not let a confidential report be sent",
         )
         return
     # The details of a redacted notification must not reveal the content that the document omits (GPCM-SD-CS-008).

@@ -141,7 +141,7 @@ def as_utf_8(body: bytes) -> bytes:
 
 def parse_xml(body: bytes, parser: etree.XMLParser) -> etree._Element:
     """Parse XML of any encoding. Raises DocumentTypeError, UnsafeContentError."""
-    _refuse_document_type(body)
+    _refuse_doctype(body)
     try:
         root = etree.fromstring(body, parser)
     except (etree.XMLSyntaxError, ValueError):
@@ -161,7 +161,7 @@ def parse_xml_into(text: str, target: Any) -> None:
     Raises DocumentTypeError, UnsafeContentError.
     """
     body = _DECLARATION.sub("", text, count=1).encode("utf-8", "replace")
-    _refuse_document_type(body)
+    _refuse_doctype(body)
     checked_target: Any = _WithoutDocumentType(target)  # without lxml's optional methods for text and comments
     parser = etree.XMLParser(
         target=checked_target, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
@@ -191,7 +191,7 @@ class _WithoutDocumentType:
         raise DocumentTypeError("it has a document type, which FHIR forbids")
 
 
-def _refuse_document_type(body: bytes) -> None:
+def _refuse_doctype(body: bytes) -> None:
     # Before parsing, because lxml expands entities in attributes whatever the options are. Zeros are removed to find
     # UTF-16, too; only a body with zeros is copied.
     if b"<!DOCTYPE" in (body.replace(b"\x00", b"") if b"\x00" in body else body):

@@ -137,7 +137,7 @@ def _pds(settings: BuilderSettings) -> "Callable[[], PdsClient]":
 
 
 def escalation(settings: PollerSettings) -> "Escalation":
-    """Create the escalation step of the poller's due work."""
+    """Create the escalation step of the sweep."""
     from gpconnect_messaging.steps.escalate import Escalation
 
     adapters = _of_poller(settings)
@@ -166,14 +166,14 @@ def reconciliation(settings: PollerSettings) -> "Reconciliation":
 
 
 def balance_deadline(settings: PollerSettings) -> "BalanceDeadline":
-    """Create the check whether the balance is late, in the poller's due work."""
+    """Create the check whether the balance is late, in the sweep."""
     from gpconnect_messaging.steps.reconcile import BalanceDeadline
 
     return BalanceDeadline(balances=_of_poller(settings).balances)
 
 
 def drop_passes(settings: PollerSettings) -> "DropPasses":
-    """Create the store of the drop listing's progress, which the due work measures."""
+    """Create the store of the drop listing's progress, which the sweep measures."""
     return _of_poller(settings).drop_passes
 
 
@@ -194,7 +194,7 @@ def list_drop(settings: PollerSettings) -> "ListDrop":
 
 
 def start_canaries(settings: PollerSettings) -> "StartCanaries":
-    """Create the step that starts canaries, in the poller's due work."""
+    """Create the step that starts canaries, in the sweep."""
     from gpconnect_messaging.steps.canary import StartCanaries
 
     adapters = _of_poller(settings)

@@ -114,7 +114,7 @@ FORMS = {
     "/find": {"reference": REJECTED},
     f"/messages/{REJECTED}/reveal": {"extent": "clinical", "reason": "INC1"},
     f"/messages/{REJECTED}/attachment": {"number": "1", "reason": "INC1"},
-    "/notifications/take": {"notification": f"MESSAGE#{REJECTED}/rejected"},
+    "/notifications/acknowledge": {"notification": f"MESSAGE#{REJECTED}/rejected"},
     "/notifications/retry": {"notification": "x", "mailbox": "x", "quarantined": "x"},
     f"/messages/{WAITS}/release": {"sure": "yes", "kind": "as shown"},
     "/sign-out": {},

@@ -198,7 +198,7 @@ def test_a_notification_that_was_taken_here_is_gone_before_the_ledger_is_asked_a
     ledger.open = [a_notification("MESSAGE#1"), a_notification("MESSAGE#2")]
     cache, _ = a_board(ledger)
     cache.refresh()
-    cache.notification_taken("MESSAGE#1/overdue")
+    cache.notification_acknowledged("MESSAGE#1/overdue")
     assert [notification.notification.id for notification in cache.view().notifications] == ["MESSAGE#2/overdue"]
     cache.refresh()  # an index may be a moment behind
     assert [notification.notification.id for notification in cache.view().notifications] == ["MESSAGE#2/overdue"]

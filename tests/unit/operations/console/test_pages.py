@@ -402,9 +402,9 @@ def test_what_comes_from_elsewhere_is_escaped(it: Console) -> None:
 
 def test_a_notification_is_taken_under_the_operators_id_and_is_gone_at_once(it: Console) -> None:
     notification_id = f"MESSAGE#{REJECTED}/rejected"
-    answer = it.post("/notifications/take", notification=notification_id)
-    assert (answer.status_code, answer.headers["Location"]) == (303, f"{it.base}/notifications?done=taken")
-    page = it.get("/notifications?done=taken")
+    answer = it.post("/notifications/acknowledge", notification=notification_id)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{it.base}/notifications?done=acknowledged")
+    page = it.get("/notifications?done=acknowledged")
     assert "You acknowledged the notification" in text(page)
     assert REJECTED not in page.text
     assert "7, oldest first" in text(page)
@@ -415,17 +415,16 @@ def test_a_notification_is_taken_under_the_operators_id_and_is_gone_at_once(it: 
 def test_a_notification_that_somebody_took_before_is_said_to_be_taken(it: Console) -> None:
     notification_id = f"MESSAGE#{REJECTED}/rejected"
     it.environment.notifications.acknowledge(notification_id, "somebody.else", it.environment.now())
-    assert (
-        it.post("/notifications/take", notification=notification_id).headers["Location"].endswith("done=taken-before")
-    )
-    assert "acknowledged before" in text(it.get("/notifications?done=taken-before"))
+    answer = it.post("/notifications/acknowledge", notification=notification_id)
+    assert answer.headers["Location"].endswith("done=acknowledged-before")
+    assert "acknowledged before" in text(it.get("/notifications?done=acknowledged-before"))
 
 
 @pytest.mark.parametrize(
     "notification_id", ["", "x", f"MESSAGE#{REJECTED}/nonsense", f"MESSAGE#{an_id(4711)}/rejected"]
 )
 def test_a_notification_that_is_not_there_is_no_dead_end(it: Console, notification_id: str) -> None:
-    page = it.post("/notifications/take", notification=notification_id)
+    page = it.post("/notifications/acknowledge", notification=notification_id)
     assert page.status_code == 409
     assert "Open the notifications again" in text(page)
 

@@ -48,7 +48,7 @@ def console(
             Route(f"{one}/{{action}}", actions.ask, methods=["GET"]),
             Route(f"{one}/{{action}}", form(actions.do), methods=["POST"]),
             Route("/notifications", notifications.open),
-            Route("/notifications/take", form(notifications.take), methods=["POST"]),
+            Route("/notifications/acknowledge", form(notifications.acknowledge), methods=["POST"]),
             Route("/notifications/retry", form(notifications.retry), methods=["POST"]),
             Route("/sign-out", form(login.sign_out), methods=["POST"]),
         ],

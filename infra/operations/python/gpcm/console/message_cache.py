@@ -131,13 +131,13 @@ class MessageCache:
         self.window = window
         self._rows: dict[str, Summary] = {}
         self._seen: frozenset[str] = frozenset()
-        self._taken: frozenset[tuple[str, datetime]] = frozenset()
+        self._acknowledged: frozenset[tuple[str, datetime]] = frozenset()
         self._asked: datetime | None = None
         self._used_at = now()
         self._view = View((), now(), complete=False, since=now() - window)
         self._wake = threading.Event()
         self._stopped = False
-        self._thread = threading.Thread(target=self._follow, name="board", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="message-cache", daemon=True)
 
     def start(self) -> None:
         """Start the thread that follows the ledger."""
@@ -155,13 +155,13 @@ class MessageCache:
         notifications = tuple(
             open_notification
             for open_notification in view.notifications
-            if _raised(open_notification) not in self._taken
+            if _raised(open_notification) not in self._acknowledged
         )
         return view if len(notifications) == len(view.notifications) else replace(view, notifications=notifications)
 
-    def notification_taken(self, notification_id: str) -> None:
+    def notification_acknowledged(self, notification_id: str) -> None:
         """Leave an acknowledged notification out from now on."""
-        self._taken |= {
+        self._acknowledged |= {
             _raised(open_notification)
             for open_notification in self._view.notifications
             if open_notification.notification.id == notification_id

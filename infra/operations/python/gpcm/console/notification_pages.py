@@ -1,4 +1,4 @@
-"""The page of open notifications: read them, acknowledge them, and let quarantined messages in."""
+"""The page of open notifications: read them, acknowledge them, and retry quarantined messages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ _SHOWN = 50
 _SHOWN_APART = {"message_id", "mailbox"}
 """Details that the page shows apart from the others."""
 DONE = {
-    "taken": "You acknowledged the notification. It is recorded, and no longer escalated.",
-    "taken-before": "That notification was acknowledged before.",
+    "acknowledged": "You acknowledged the notification. It is recorded, and no longer escalated.",
+    "acknowledged-before": "That notification was acknowledged before.",
     "retry": "The next poll of the mailbox receives the message.",
 }
 
@@ -82,17 +82,17 @@ class NotificationPages:
             request, "notifications.html", section="notifications", notifications=shown, total=len(due), done=done
         )
 
-    def take(self, request: Request, form: Form) -> Response:
+    def acknowledge(self, request: Request, form: Form) -> Response:
         """Acknowledge a notification."""
         notification_id = form.get("notification", "")
         try:
-            taken = self._context.environment.notifications.acknowledge(
+            acknowledged = self._context.environment.notifications.acknowledge(
                 notification_id, operator_of(request).actor, self._context.environment.now()
             )
         except UnknownNotificationError:
             raise OperatorEnvironmentError("The notification no longer exists. Open the notifications again.") from None
-        self._context.cache.notification_taken(notification_id)
-        return back_to(request, f"/notifications?done={'taken' if taken else 'taken-before'}")
+        self._context.cache.notification_acknowledged(notification_id)
+        return back_to(request, f"/notifications?done={'acknowledged' if acknowledged else 'acknowledged-before'}")
 
     def retry(self, request: Request, form: Form) -> Response:
         """Let the next poll receive a quarantined message."""
@@ -104,5 +104,5 @@ class NotificationPages:
             operator_of(request).actor, "quarantined message retried", mailbox=mailbox,
             details={"mesh_message_id": mesh_message_id},
         )  # fmt: skip
-        self._context.cache.notification_taken(form.get("notification", ""))
+        self._context.cache.notification_acknowledged(form.get("notification", ""))
         return back_to(request, "/notifications?done=retry")

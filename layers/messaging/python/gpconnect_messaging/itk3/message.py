@@ -43,7 +43,7 @@ class Message:
     @property
     def specification(self) -> Specification:
         """The specification that the sending mailbox follows."""
-        return self.mailbox.prescribed
+        return self.mailbox.specification_rules
 
     @property
     def encounter(self) -> EncounterIdentifiers:

@@ -54,7 +54,7 @@ _ODS_CODE = re.compile(r"ods-(?:organization|site)-code/?", re.IGNORECASE)
 _NHS_NUMBER_SYSTEM = "nhs-number"
 _TITLES = frozenset(["mr", "mrs", "ms", "miss", "mx", "master", "dr", "doctor", "prof", "professor", "sir", "sister"])
 _NOT_OF_THE_MESSAGE = (
-    "is not of this patient, nor of a person of the message: leave it out, or give whoever it is as a resource"
+    "is not of this patient, nor of a person of the message: leave it out, or give the person as a resource"
 )
 _STRANGE = "holds an NHS number that is neither this patient's nor that of a person of the message: leave it out"
 _WITHOUT_A_SYSTEM = "can be another person's NHS number: add the system of the identifier, or leave it out"

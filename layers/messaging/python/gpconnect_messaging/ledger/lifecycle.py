@@ -1032,8 +1032,8 @@ RULES: tuple[Rule, ...] = (
         _has(EventType.REQUEST_REFUSED),
         "the request breaks a rule, or asks for something that the specification does not allow; the input is kept",
         "design: nothing wrong leaves; safety rule 7",
-        "Correct the request in the sending system and drop it again. If it may not be sent, tell the practice another "
-        "way.",
+        "Correct the request in the sending system and drop it again. If it may not be sent, inform the practice "
+        "another way.",
         settled=True,
         notifies=NotificationType.INVALID,
     ),
@@ -1051,7 +1051,7 @@ RULES: tuple[Rule, ...] = (
         lambda history: history.negative or history.void,
         "any negative response code, after which nothing follows; 20014 to a replacement of it",
         "GPCM-SD-044, GPCM-SD-035",
-        "Look the code up, correct the fault that it names and send again, or tell the practice another way.",
+        "Look the code up, correct the fault that it names and send again, or inform the practice another way.",
         settled=True,
         notifies=NotificationType.REJECTED,
     ),
@@ -1318,16 +1318,13 @@ def _next_step_at(history: MessageHistory, timeouts: Timeouts) -> datetime | Non
 
 def acknowledgements_due(history: MessageHistory) -> datetime | None:
     """Return when the next missing acknowledgement is late, from the first upload since the latest resend order."""
-    prescribed = history.of(EventType.BUILT)
-    if not prescribed:
+    built = history.of(EventType.BUILT)
+    if not built:
         return None
     uploads = history.of(EventType.UPLOAD_ACCEPTED, EventType.UPLOAD_STARTED)
     ordered = [event for event in uploads if event.details["attempt"] > (history.attempts_before_order or 0)]
-    since = min(event.at for event in ordered or uploads or prescribed)
+    since = min(event.at for event in ordered or uploads or built)
     return min(
-        (
-            since + timedelta(seconds=prescribed[0].details[f"{name}_seconds"])
-            for name in history.missing_acknowledgements
-        ),
+        (since + timedelta(seconds=built[0].details[f"{name}_seconds"]) for name in history.missing_acknowledgements),
         default=None,
     )

@@ -27,10 +27,10 @@
 A change reads the message's partition, derives the new status, and writes the event, the row and any notifications in
 one transaction, on condition that the row is unchanged; a lost race means reading again. The encounter's item decides
 which request is the newest, which is held, and which gets the next version, in the same transaction as the affected
-rows. Status and due work are found through sharded indexes, so that no single key takes all writes. Events, received
-messages and actions are found by time. Items that are not needed for ever have `expires_at`, for DynamoDB's TTL. The
-items of an encounter and of the versions do not expire: a version number given twice would repeat a message id, and
-later versions are ordered by earlier ones.
+rows. Messages are found by status and by due time through sharded indexes, so that no single key takes all writes.
+Events, received messages and actions are found by time. Items that are not needed for ever have `expires_at`, for
+DynamoDB's TTL. The items of an encounter and of the versions do not expire: a version number given twice would repeat a
+message id, and later versions are ordered by earlier ones.
 """
 
 import json

@@ -32,10 +32,10 @@ class Sender:
     name: str
     prefix: str
     mailboxes: tuple[str, ...]
-    """At least one; the first one's contacts are notified of a request that names none of them."""
+    """At least one. If a request names none of them, the contacts of the first mailbox are notified."""
 
     def owns(self, key: str) -> bool:
-        """Say whether a key or folder of the drop bucket lies under this sender's prefix, also if dots are resolved."""
+        """Say whether a key or folder of the drop bucket lies under this sender's prefix. Dots never lead out of it."""
         return key.startswith(self.prefix) and not {".", ".."} & set(key.split("/"))
 
     @classmethod
@@ -57,7 +57,7 @@ class Sender:
 class SenderDirectory:
     """The configured senders, with mailboxes cached for five minutes.
 
-    Prefixes are compared here, not looked up: AWS logs calls, and a folder can name a person.
+    Prefixes are compared in memory: a folder can name a person, and AWS would log it in a call.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class SenderDirectory:
         self._cache: TtlCache[Sender] = TtlCache(KEPT_SECONDS, clock)
 
     def find(self, folder: str, queue_of: str = "") -> Sender | None:
-        """Find the sender of a request: by the name of the queue's sender, or by the folder that it was dropped into.
+        """Find the sender of a request by the folder that it was dropped into, or by the owner of the queue.
 
-        None if it came from no configured sender. Raises SenderSettingsError.
+        None if no configured sender sent it. Raises SenderSettingsError.
         """
         if queue_of:
             return self._named(queue_of) if queue_of in self._prefixes else None

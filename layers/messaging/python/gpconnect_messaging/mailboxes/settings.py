@@ -1,7 +1,7 @@
 """The settings of one sending mailbox: organisation, specification version, limits and deadlines.
 
 The deployment's configuration and the functions use this one model: the configuration writes it as the mailbox's
-parameter, and the functions read it from there. A setting is checked wherever it is made.
+parameter, and the functions read it from there. The model checks every setting, in both.
 """
 
 import json
@@ -18,13 +18,22 @@ from gpconnect_messaging.identifiers import (
     is_mailbox_id,
     is_ods_code,
 )
-from gpconnect_messaging.specification import MESSAGE_DEFINITION, SPECIFICATIONS, PageSize, Specification, Version
+from gpconnect_messaging.specification import (
+    MESSAGE_DEFINITION,
+    SPECIFICATIONS,
+    WITHDRAWN_DEFINITION,
+    PageSize,
+    Specification,
+    Version,
+)
 from gpconnect_messaging.specification.birth_date import BirthDateFormat
 
 LARGEST_MESSAGE = 20_000_000_000
 """Most that MESH takes in all chunks of a message, in bytes (MESH API description, "Send chunked message")."""
 LONGEST_HOLD = 3 * 60 * 60
 """Seconds from the consultation's last update within which a report must be sent (GPCM-SD-CS-075)."""
+LONGEST_WAIT = 90 * 24 * 60 * 60
+"""Seconds that a wait may last: the ledger keeps every message for at least 90 days (`retention.audit_days`)."""
 
 
 class Release(StrEnum):
@@ -46,17 +55,25 @@ class MailboxSettings:
     """
 
     mailbox: str
+    """The MESH mailbox id."""
     ods_code: str
+    """The ODS code of the sending organisation."""
     specification: Version = Version.V2_0
+    """The specification version of the messages."""
     birth_date_format: BirthDateFormat = BirthDateFormat.YEAR_FIRST
+    """The format of the birth date in the MESH address of a registered practice."""
     message_definition: str = MESSAGE_DEFINITION
+    """The message definition that a message names."""
     max_message_bytes: int = 5_000_000
+    """The longest message that may be sent. A request that needs a longer one is refused."""
     report_page: PageSize = PageSize.LETTER
     """The paper of rendered reports."""
     document_types: tuple[str, ...] = ()
     """SNOMED CT document types that NHS England approved for this sender, beyond those for all senders."""
     infrastructure_acknowledgement_seconds: int = 86_400
+    """How long after sending the infrastructure acknowledgement is due. Then the message is OVERDUE."""
     business_acknowledgement_seconds: int = 432_000
+    """How long after sending the business acknowledgement is due. Then the message is OVERDUE."""
     pds_lookup: bool = False
     """Whether the builder asks PDS for a patient's registered practice (GPCM-SD-CS-072). Needs the environment's
     `pds`."""
@@ -79,8 +96,8 @@ class MailboxSettings:
                 raise MailboxSettingsError(f"mailbox settings: {field.name}: {RULES[field.name].words}") from None
 
     @property
-    def prescribed(self) -> Specification:
-        """The mailbox's specification version."""
+    def specification_rules(self) -> Specification:
+        """The rules of the mailbox's specification version."""
         return SPECIFICATIONS[self.specification]
 
     @property
@@ -142,12 +159,16 @@ def _text(accepts: Callable[[str], bool], rule: str) -> SettingRule:
 
 
 def _texts(accepts: Callable[[str], bool], rule: str) -> SettingRule:
+    """Up to 100 texts: AWS limits the mailbox's parameter to 4 KB."""
+
     def read(value: Any) -> tuple[str, ...]:
-        if not isinstance(value, list | tuple) or not all(isinstance(text, str) and accepts(text) for text in value):
+        if not isinstance(value, list | tuple) or len(value) > 100:
+            raise ValueError
+        if not all(isinstance(text, str) and accepts(text) for text in value):
             raise ValueError
         return tuple(value)
 
-    return SettingRule(f"must be a list of {rule}", read)
+    return SettingRule(f"must be a list of {rule}, at most 100", read)
 
 
 def _whole(least: int, most: int | None = None) -> SettingRule:
@@ -169,19 +190,20 @@ def _switch(value: Any) -> bool:
     return value
 
 
+_DEFINITIONS = (MESSAGE_DEFINITION, WITHDRAWN_DEFINITION)
 RULES: Mapping[str, SettingRule] = {
     "mailbox": _text(is_mailbox_id, OWN_MAILBOX_ID_RULE),
     "ods_code": _text(is_ods_code, ODS_CODE_RULE),
     "specification": _one_of(Version),
     "birth_date_format": _one_of(BirthDateFormat),
-    "message_definition": _text(bool, "text"),
+    "message_definition": _text(_DEFINITIONS.__contains__, f"one of {', '.join(_DEFINITIONS)}"),
     "max_message_bytes": _whole(1, LARGEST_MESSAGE),
     "report_page": _one_of(PageSize),
     "document_types": _texts(is_concept_id, "SNOMED CT concept ids"),
-    "infrastructure_acknowledgement_seconds": _whole(1),
-    "business_acknowledgement_seconds": _whole(1),
+    "infrastructure_acknowledgement_seconds": _whole(1, LONGEST_WAIT),
+    "business_acknowledgement_seconds": _whole(1, LONGEST_WAIT),
     "pds_lookup": SettingRule("must be true or false", _switch),
-    "escalate_after_seconds": _whole(1),
+    "escalate_after_seconds": _whole(1, LONGEST_WAIT),
     "hold_window_seconds": _whole(0, LONGEST_HOLD),
     "warn_before_seconds": _whole(1, LONGEST_HOLD - 1),
     "release": _one_of(Release),

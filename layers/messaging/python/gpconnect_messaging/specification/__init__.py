@@ -11,7 +11,9 @@ from enum import StrEnum
 from gpconnect_messaging.specification.document_types import APPROVED_DOCUMENT_TYPES
 
 MESSAGE_DEFINITION = "https://fhir.nhs.uk/STU3/MessageDefinition/ITK-GPConnectSendDocument-MessageDefinition-1"
-"""The Send Document message definition; a requirements table of 2.0.2 prints `…-Instance-1`, which ITK3 withdrew."""
+"""The Send Document message definition."""
+WITHDRAWN_DEFINITION = MESSAGE_DEFINITION.replace("MessageDefinition-1", "MessageDefinition-Instance-1")
+"""A name that 2.0.2 prints and ITK3 has since withdrawn. The published example uses the current name."""
 
 
 class Version(StrEnum):

@@ -1,4 +1,4 @@
-"""Due work: a sweep every minute does the work that is overdue, and so repairs every crash.
+"""Sweep: every minute, do the work that is due. This also repairs every crash.
 
 | status | what the sweep does when it is due |
 |---|---|

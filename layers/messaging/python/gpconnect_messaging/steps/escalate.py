@@ -18,7 +18,7 @@ from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.notifications import Notifier
 
 MOST_LOOKED_AT = 200
-"""How many notifications one run postpones or escalates: the other due work needs time, too."""
+"""How many notifications one run postpones or escalates: the sweep needs time, too."""
 
 
 @dataclass(slots=True)

@@ -289,7 +289,7 @@ class Reconciliation:
 
 @dataclass(frozen=True, kw_only=True)
 class BalanceDeadline:
-    """Measures whether the balance of the day before is late, for the due work of every minute."""
+    """Measures whether the balance of the day before is late, for the sweep."""
 
     balances: Balances
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Removes confidential parts from a request, before anything is read, drawn or written from it.
+"""Removes confidential parts from a request, before the request is used.
 
 Source: GPCM-SD-CS-008 … 010 and 023; user stories GPC-SD08 and GPC-SD11 (1.5): a confidential consultation is still
 reported, without any content. 2.0 sends none (`requests.rules`).
@@ -39,6 +39,6 @@ def _without_the_consultation(request: Request) -> Request:
 
 
 def _retitled(request: Request, primary: RequestedDocument) -> RequestedDocument:
-    """Give the primary document the message's title: the sender's may reveal the content."""
+    """Give the primary document the message's title, because the sender's title may reveal the content."""
     title = USE_CASES[request.use_case].title or request.title or primary.title
     return primary.model_copy(update={"title": title})

@@ -10,12 +10,11 @@ from gpconnect_messaging.conformance.checks.check import Check, Level, checks
 from gpconnect_messaging.conformance.message_under_test import ODS_CODE, MessageUnderTest, identified
 from gpconnect_messaging.conformance.rules import Rule, for_all, has, header, lacks
 from gpconnect_messaging.conformance.tree import Node
-from gpconnect_messaging.specification import MESSAGE_DEFINITION
+from gpconnect_messaging.specification import MESSAGE_DEFINITION, WITHDRAWN_DEFINITION
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 _RECIPIENT_TYPE = "https://fhir.nhs.uk/STU3/CodeSystem/ITK-RecipientType-1"
 _EVENT = "https://fhir.nhs.uk/STU3/CodeSystem/ITK-MessageEvent-2"
-_WITHDRAWN_DEFINITION = MESSAGE_DEFINITION.replace("MessageDefinition-1", "MessageDefinition-Instance-1")
 
 
 def handled(key: str, right: Callable[[Node], bool], words: str) -> Rule:
@@ -105,10 +104,9 @@ _SENDER_REFERENCE = handled(
 _MESSAGE_DEFINITION_NAMED = handled(
     "MessageDefinition", lambda value: value.text("reference") == MESSAGE_DEFINITION, f"must be {MESSAGE_DEFINITION}"
 )
-# 2.0.2 prints a name that ITK3 has since withdrawn; the published example uses the current one. Both are accepted.
 _MESSAGE_DEFINITION_2_0 = handled(
     "MessageDefinition",
-    lambda value: value.text("reference") in (MESSAGE_DEFINITION, _WITHDRAWN_DEFINITION),
+    lambda value: value.text("reference") in (MESSAGE_DEFINITION, WITHDRAWN_DEFINITION),
     f"must be {MESSAGE_DEFINITION}",
 )
 SENDER = for_all(header, _sender)

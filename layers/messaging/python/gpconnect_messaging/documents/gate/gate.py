@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from gpconnect_messaging.documents.gate import limits
 from gpconnect_messaging.documents.gate.opener import SHARED, Opener
-from gpconnect_messaging.media_types import UNSUPPORTED, DocumentType, declared_charset, document_type
+from gpconnect_messaging.media_types import UNSUPPORTED, MediaType, declared_charset, find_media_type
 from gpconnect_messaging.sizes import in_megabytes
 
 
@@ -38,7 +38,7 @@ class DocumentGate:
 
     def examine(self, content_type: str, chunks: Iterable[bytes]) -> Verdict:
         """Open a document that the request declares as `content_type`. Raises GateUnavailableError."""
-        kind = document_type(content_type)
+        kind = find_media_type(content_type)
         if kind is None:
             return Verdict(UNSUPPORTED)
         with tempfile.TemporaryFile() as file:
@@ -54,13 +54,13 @@ class DocumentGate:
             answer = self.opener.ask({"media_type": kind.media_type, "charset": declared_charset(content_type)}, file)
             return self._verdict(kind, answer, file)
 
-    def _verdict(self, kind: DocumentType, answer: dict[str, Any], file: IO[bytes]) -> Verdict:
+    def _verdict(self, kind: MediaType, answer: dict[str, Any], file: IO[bytes]) -> Verdict:
         if "refusal" in answer:
             return Verdict(answer["refusal"])
         active = tuple(answer["active"])
         if active and not self.allow_active:
             return Verdict(f"holds {', '.join(active)}, which may not be sent: save it without, or print it as a PDF")
-        carried = kind.printed if answer["ascii"] else f"{kind.printed}; charset=utf-8"
+        carried = kind.printed_name if answer["ascii"] else f"{kind.printed_name}; charset=utf-8"
         text = None
         if answer["encoding"] not in {"", "utf-8"}:
             file.seek(0)

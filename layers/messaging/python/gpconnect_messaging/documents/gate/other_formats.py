@@ -8,7 +8,7 @@ import zipfile
 from typing import IO
 
 from gpconnect_messaging.documents.gate.findings import RefusedError
-from gpconnect_messaging.media_types import document_type
+from gpconnect_messaging.media_types import find_media_type
 
 _BEGINNINGS = {
     "application/pdf": (b"%PDF-",),
@@ -46,8 +46,8 @@ def refuse_other_formats(media_type: str, file: IO[bytes]) -> None:
     """Check that a file has the signature of the type and of no other format. Raises RefusedError."""
     file.seek(0)
     head = file.read(_SEARCHED_BYTES)
-    kind = document_type(media_type)
-    words = kind.words if kind else media_type
+    kind = find_media_type(media_type)
+    words = kind.description if kind else media_type
     beginnings = _BEGINNINGS.get(media_type)
     if beginnings is None:  # text has no signature, only an encoding
         beginnings = () if _mark(head) else (b"",)
