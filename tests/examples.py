@@ -2,10 +2,12 @@
 
 import copy
 import json
+import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -19,6 +21,7 @@ from gpconnect_messaging.specification import Version
 from gpconnect_messaging.usecases import USE_CASES
 from tests.identifiers import IDENTIFIERS
 
+Case = TypeVar("Case")
 ROOT = Path(__file__).parents[1]
 REQUESTS = ROOT / "events" / "requests"
 SPEC = ROOT.parent / "shared" / "spec"
@@ -29,6 +32,11 @@ MAILBOXES = {
         mailbox="Y90002OT001", ods_code="Y90002", specification=Version.V1_5, hold_window_seconds=0
     ),
 }
+
+
+def some_of(cases: Sequence[Case], every: int = 5) -> Sequence[Case]:
+    """All cases, or one of so many where a run is to be quick (`make check`) and there are many."""
+    return cases[::every] if os.environ.get("EXAMPLES") == "few" and len(cases) > 50 else cases
 
 
 def spec_file(path: str) -> Path:

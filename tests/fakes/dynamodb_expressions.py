@@ -13,6 +13,22 @@ from typing import Any
 Item = Mapping[str, Any]
 Condition = Callable[[Item], bool]
 
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What an expression is worked out over: an item, and what the call says of names and values."""
+
+    item: Item
+    names: Mapping[str, str]
+    values: Item
+
+    def name(self, token: str) -> str:
+        return self.names[token] if token[0] == "#" else token
+
+
+_Operand = Callable[[_Given], Any]
+_Test = Callable[[_Given], bool]
+
 _TOKEN = re.compile(r"\s*(<=|>=|<>|[=<>(),+-]|[:#]?\w+)")
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda left, right: left < right,
@@ -37,13 +53,22 @@ def _tokens(text: str) -> list[str]:
     return tokens
 
 
+@cache
+def _bound(text: str) -> frozenset[str]:
+    """The names and values that an expression leaves to the call."""
+    return frozenset(token for token in _tokens(text) if token[0] in "#:")
+
+
+def _require_bound(text: str, names: Mapping[str, str], values: Item) -> None:
+    if missing := _bound(text) - names.keys() - values.keys():
+        raise KeyError(*missing)
+
+
 @dataclass
 class _Reader:
     """The tokens of one expression, from where it was read to."""
 
     text: str
-    names: Mapping[str, str]
-    values: Item
 
     def __post_init__(self) -> None:
         self.tokens = _tokens(self.text)
@@ -67,33 +92,28 @@ class _Reader:
         if not self.takes(word):
             raise NotImplementedError(self.text)
 
-    def name(self) -> str:
+    def operand(self) -> _Operand:
         token = self.next()
-        return self.names[token] if token.startswith("#") else token
-
-    def operand(self) -> Callable[[Item], Any]:
-        if self.tokens[self.at].startswith(":"):
-            value = self.values[self.next()]
-            return lambda _item: value
-        name = self.name()
+        if token[0] == ":":
+            return lambda given: given.values[token]
         if self.takes("("):
-            return self._function(name)
-        return lambda item: item.get(name, MISSING)
+            return self._function(token)
+        return lambda given: given.item.get(given.name(token), MISSING)
 
-    def _function(self, function: str) -> Callable[[Item], Any]:
+    def _function(self, function: str) -> _Operand:
         match function:
             case "size":
-                name = self.name()
+                token = self.next()
                 self.expect(")")
-                return lambda item: len(item[name]) if name in item else MISSING
+                return lambda given: len(given.item[name]) if (name := given.name(token)) in given.item else MISSING
             case "if_not_exists" | "list_append":
                 first, other = self.operand(), self._second()
                 if function == "list_append":
-                    return lambda item: [*first(item), *other(item)]
-                return lambda item: found if (found := first(item)) is not MISSING else other(item)
+                    return lambda given: [*first(given), *other(given)]
+                return lambda given: found if (found := first(given)) is not MISSING else other(given)
         raise NotImplementedError(self.text)
 
-    def _second(self) -> Callable[[Item], Any]:
+    def _second(self) -> _Operand:
         self.expect(",")
         second = self.operand()
         self.expect(")")
@@ -104,73 +124,82 @@ def condition(text: str | None, names: Mapping[str, str], values: Item) -> Condi
     """Read a condition, a key condition or a filter; none holds of everything."""
     if not text:
         return lambda _item: True
-    reader = _Reader(text, names, values)
+    _require_bound(text, names, values)
+    test = _test_of(text)
+    return lambda item: test(_Given(item, names, values))
+
+
+@cache
+def _test_of(text: str) -> _Test:
+    reader = _Reader(text)
     found = _either(reader)
     if reader.more():
         raise NotImplementedError(text)
     return found
 
 
-def _either(reader: _Reader) -> Condition:
-    conditions = [_both(reader)]
+def _either(reader: _Reader) -> _Test:
+    tests = [_both(reader)]
     while reader.takes("OR"):
-        conditions.append(_both(reader))
-    return lambda item: any(condition(item) for condition in conditions)
+        tests.append(_both(reader))
+    return tests[0] if len(tests) == 1 else lambda given: any(test(given) for test in tests)
 
 
-def _both(reader: _Reader) -> Condition:
-    conditions = [_one(reader)]
+def _both(reader: _Reader) -> _Test:
+    tests = [_one(reader)]
     while reader.takes("AND"):
-        conditions.append(_one(reader))
-    return lambda item: all(condition(item) for condition in conditions)
+        tests.append(_one(reader))
+    return tests[0] if len(tests) == 1 else lambda given: all(test(given) for test in tests)
 
 
-def _one(reader: _Reader) -> Condition:
+def _one(reader: _Reader) -> _Test:
     if reader.takes("NOT"):
         refused = _one(reader)
-        return lambda item: not refused(item)
+        return lambda given: not refused(given)
     if reader.takes("("):
         inner = _either(reader)
         reader.expect(")")
         return inner
     for function in ("ATTRIBUTE_EXISTS", "ATTRIBUTE_NOT_EXISTS", "BEGINS_WITH", "CONTAINS"):
         if reader.takes(function):
-            return _test(reader, function)
+            return _attribute(reader, function)
     left = reader.operand()
     if reader.takes("BETWEEN"):
         low = reader.operand()
         reader.expect("AND")
         high = reader.operand()
-        return lambda item: _ordered("<=", low(item), left(item)) and _ordered("<=", left(item), high(item))
+        return lambda given: _ordered("<=", low(given), left(given)) and _ordered("<=", left(given), high(given))
     if reader.takes("IN"):
         reader.expect("(")
         choices = [reader.operand()]
         while reader.takes(","):
             choices.append(reader.operand())
         reader.expect(")")
-        return lambda item: any(left(item) == choice(item) for choice in choices)
+        return lambda given: any(left(given) == choice(given) for choice in choices)
     operator, right = reader.next(), reader.operand()
     if operator == "=":
-        return lambda item: left(item) is not MISSING and left(item) == right(item)
+        return lambda given: left(given) is not MISSING and left(given) == right(given)
     if operator == "<>":
-        return lambda item: left(item) != right(item)
+        return lambda given: left(given) != right(given)
     if operator in _ORDER:
-        return lambda item: _ordered(operator, left(item), right(item))
+        return lambda given: _ordered(operator, left(given), right(given))
     raise NotImplementedError(reader.text)
 
 
-def _test(reader: _Reader, function: str) -> Condition:
+def _attribute(reader: _Reader, function: str) -> _Test:
     reader.expect("(")
-    name = reader.name()
+    token = reader.next()
     if function.startswith("ATTRIBUTE"):
         reader.expect(")")
-        return lambda item: (name in item) is (function == "ATTRIBUTE_EXISTS")
+        return lambda given: (given.name(token) in given.item) is (function == "ATTRIBUTE_EXISTS")
     reader.expect(",")
     sought = reader.operand()
     reader.expect(")")
     if function == "BEGINS_WITH":
-        return lambda item: str(item.get(name, "")).startswith(sought(item)) and name in item
-    return lambda item: name in item and sought(item) in item[name]
+        return lambda given: (
+            str(given.item.get(given.name(token), "")).startswith(sought(given)) and given.name(token) in given.item
+        )
+    return lambda given: (name := given.name(token)) in given.item and sought(given) in given.item[name]
 
 
 def _ordered(operator: str, left: Any, right: Any) -> bool:
@@ -180,37 +209,50 @@ def _ordered(operator: str, left: Any, right: Any) -> bool:
 
 def updated(text: str, names: Mapping[str, str], values: Item, item: Item) -> dict[str, Any]:
     """Return an item as an update expression leaves it; every value is worked out over the item as it was."""
-    reader = _Reader(text, names, values)
-    result = dict(item)
-    verb = ""
-    while reader.more():
-        if reader.tokens[reader.at].upper() in {"SET", "ADD", "REMOVE", "DELETE"}:
-            verb = reader.next().upper()
-        _clause(reader, verb, item, result)
-        reader.takes(",")
+    _require_bound(text, names, values)
+    given, result = _Given(item, names, values), dict(item)
+    for verb, token, value in _clauses(text):
+        name, change = given.name(token), value(given) if value else None
+        match verb:
+            case "SET":
+                result[name] = change
+            case "ADD":
+                before = item.get(name, set() if isinstance(change, set) else 0)
+                result[name] = before | change if isinstance(change, set) else before + change
+            case "REMOVE":
+                result.pop(name, None)
+            case "DELETE":
+                left = item.get(name, set()) - change
+                result.pop(name, None)
+                result |= {name: left} if left else {}
     return result
 
 
-def _clause(reader: _Reader, verb: str, item: Item, result: dict[str, Any]) -> None:
-    name = reader.name()
-    match verb:
-        case "SET":
+@cache
+def _clauses(text: str) -> list[tuple[str, str, _Operand | None]]:
+    """Read an update expression: each verb, the attribute, and the value, which REMOVE has not."""
+    reader, verb = _Reader(text), ""
+    clauses: list[tuple[str, str, _Operand | None]] = []
+    while reader.more():
+        if reader.tokens[reader.at].upper() in {"SET", "ADD", "REMOVE", "DELETE"}:
+            verb = reader.next().upper()
+        token = reader.next()
+        if verb == "SET":
             reader.expect("=")
-            value = reader.operand()(item)
-            if reader.takes("+"):
-                value += reader.operand()(item)
-            elif reader.takes("-"):
-                value -= reader.operand()(item)
-            result[name] = value
-        case "ADD":
-            value = reader.operand()(item)
-            result[name] = item.get(name, set() if isinstance(value, set) else 0)
-            result[name] = result[name] | value if isinstance(value, set) else result[name] + value
-        case "REMOVE":
-            result.pop(name, None)
-        case "DELETE":
-            left = item.get(name, set()) - reader.operand()(item)
-            result.pop(name, None)
-            result |= {name: left} if left else {}
-        case _:
-            raise NotImplementedError(reader.text)
+        elif verb not in {"ADD", "REMOVE", "DELETE"}:
+            raise NotImplementedError(text)
+        value = None if verb == "REMOVE" else _sum(reader) if verb == "SET" else reader.operand()
+        clauses.append((verb, token, value))
+        reader.takes(",")
+    return clauses
+
+
+def _sum(reader: _Reader) -> _Operand:
+    first = reader.operand()
+    if reader.takes("+"):
+        added = reader.operand()
+        return lambda given: first(given) + added(given)
+    if reader.takes("-"):
+        subtracted = reader.operand()
+        return lambda given: first(given) - subtracted(given)
+    return first

@@ -7,11 +7,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SKIPPED = {
-    "by a mark": "import pytest\n\n@pytest.mark.skipif(True, reason='no Java')\ndef test_it(): pass\n",
-    "by a call": "import pytest\n\ndef test_it(): pytest.skip('no Java')\n",
-    "by a fixture": "import pytest\n\n@pytest.fixture\ndef java(): pytest.skip('no Java')\n\ndef test_it(java): pass\n",
-}
+SKIPPED = """
+import pytest
+
+@pytest.fixture
+def java(): pytest.skip('no Java for a fixture')
+
+@pytest.mark.skipif(True, reason='no Java for a mark')
+def test_mark(): pass
+
+def test_call(): pytest.skip('no Java for a call')
+
+def test_fixture(java): pass
+"""
+"""Tests that are skipped in each way that there is."""
 
 
 def run(file: Path, *options: str) -> "subprocess.CompletedProcess[str]":
@@ -32,14 +41,17 @@ def run(file: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("how", SKIPPED)
-def test_a_skipped_test_fails_a_run_that_must_check_something_and_says_why(how: str, tmp_path: Path) -> None:
+def test_a_skipped_test_fails_a_run_that_must_check_something_and_says_why(tmp_path: Path) -> None:
     file = tmp_path / "test_sample.py"
-    file.write_text(SKIPPED[how])
+    file.write_text(SKIPPED)
     failed = run(file, "--none-skipped")
     assert failed.returncode == pytest.ExitCode.TESTS_FAILED, failed.stdout
-    assert "Nothing was checked. Skipped: no Java" in failed.stdout
-    assert run(file).returncode == pytest.ExitCode.OK
+    for way in ("mark", "call", "fixture"):
+        assert f"Nothing was checked. Skipped: no Java for a {way}" in failed.stdout
+    assert "1 failed, 2 errors" in failed.stdout
+    allowed = run(file)
+    assert allowed.returncode == pytest.ExitCode.OK
+    assert "3 skipped" in allowed.stdout
 
 
 def test_the_commands_whose_only_work_can_be_skipped_say_so() -> None:

@@ -158,7 +158,10 @@ def test_every_type_that_a_use_case_allows_has_its_row_in_the_table() -> None:
             a_condition(code={"text": "x", SECRET: SECRET}),
             "resources[0]: Condition.code: has an element or attribute that FHIR STU3 does not know",
         ),
-        (a_condition(onsetDateTime=SECRET), "resources[0]: Condition.onsetDateTime: must be a date from 1800 on such as"),
+        (
+            a_condition(onsetDateTime=SECRET),
+            "resources[0]: Condition.onsetDateTime: must be a date from 1800 on such as",
+        ),
         (a_condition(contained=[a_condition(id=SECRET)]), "resources[0]: Condition.contained: is not taken"),
         (a_condition(implicitRules="https://elsewhere.example"), "resources[0]: Condition.implicitRules: is not taken"),
         (

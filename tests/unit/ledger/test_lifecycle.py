@@ -19,6 +19,7 @@ from gpconnect_messaging.ledger.lifecycle import (
     notifications_due,
 )
 from gpconnect_messaging.scan_results import ScanResult
+from tests.examples import some_of
 from tests.unit.ledger.events import (
     BUILT,
     BY_A_PERSON,
@@ -233,7 +234,7 @@ def test_one_event_of_each_kind_is_tried() -> None:
 def test_the_status_is_a_function_of_the_set_of_events(first: int) -> None:
     """All orders of all pairs and triples, before and after a first upload: they come to the same."""
     before = (EXPECTING, started(), postponed())
-    for second, third in combinations(range(first + 1, len(VARIANTS)), 2):
+    for second, third in some_of(list(combinations(range(first + 1, len(VARIANTS)), 2))):
         three = (VARIANTS[first], VARIANTS[second], VARIANTS[third])
         expected = outcome((*before, *three))
         for order in permutations(three):

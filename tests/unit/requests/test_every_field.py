@@ -35,7 +35,7 @@ SCHEMA: dict[str, Any] = json.loads(request_schema())
 VALID = Draft202012Validator(SCHEMA)
 FIELDS = [(request, path, value) for request in (EVERYTHING, WITHDRAWAL) for path, value in different(request)]
 
-SHARE = 4 if os.environ.get("EXAMPLES") == "few" else 1
+SHARE = 8 if os.environ.get("EXAMPLES") == "few" else 1
 """A field is tried with one in so many tokens: with all, unless few examples are asked for."""
 
 RULES = {
