@@ -1,8 +1,8 @@
 """Requests drawn at random from the published schema, so that a rule is tried on more than the samples.
 
 Every field and alternative of the schema is drawn as the schema allows it. `_within_the_rules` then mends what two
-fields together would break, such as an end before the start: the more requests are accepted, the more messages there are
-to look at. People have NHS numbers of the test range.
+fields together would break, such as an end before the start: the more requests are accepted, the more messages there
+are to check. People have NHS numbers of the test range.
 """
 
 import json
@@ -28,6 +28,10 @@ _FILES = {
     "image/png": REQUESTS / "consultation-report-2.0-attachments" / "wound.png",
     "text/plain": REQUESTS / "send-document-2.0-outpatient-letter" / "letter.txt",
 }
+_PULSE = (
+    b'<Observation xmlns="http://hl7.org/fhir"><status value="final"/><code><text value="Pulse"/></code>'
+    b'<subject><reference value="Patient/patient"/></subject><valueString value="70"/></Observation>'
+)
 _READY_FOLDERS = ("generic-document-1.5", "online-consultation-1.5-pharmacy")
 _WORDS = (
     "Chest", "pain", "Seán", "O'Brien", "Müller-Lüdenscheidt", "<b>", "&", "\"quoted\"", "naïve", "38.5 °C", "½", "µg",
@@ -81,16 +85,15 @@ class Drawing:
     def _object(self, name: str, depth: int) -> dict[str, Any]:
         definition = SCHEMA["$defs"][name]
         required = definition.get("required", [])
-        drawn = {}
-        for key, schema in definition["properties"].items():
-            if key in required or self.random.random() < 0.5:
-                value = self._value(schema, f"{name}.{key}", depth + 1)
-                if value is not None:
-                    drawn[key] = value
+        drawn = {
+            key: self._value(schema, f"{name}.{key}", depth + 1)
+            for key, schema in definition["properties"].items()
+            if key in required or self.random.random() < 0.5
+        }
         return _MEND[name](self.random, drawn) if name in _MEND else drawn
 
     def _value(self, schema: Mapping[str, Any], path: str, depth: int) -> Any:
-        alternatives = [each for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
+        alternatives = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
         schema = self.random.choice(alternatives)
         if "$ref" in schema:
             name = schema["$ref"].rsplit("/", 1)[1]
@@ -116,7 +119,7 @@ class Drawing:
 
     def _text(self, schema: Mapping[str, Any], path: str) -> str:
         random, pattern = self.random, schema.get("pattern", "")
-        if path.endswith("name.family") or path == "Name.family":
+        if path == "Name.family":
             return random.choice(_FAMILIES)
         if pattern.startswith("^(18[89]"):
             at = NOW - timedelta(seconds=random.randint(0, 40 * 24 * 3600))
@@ -177,7 +180,7 @@ class Drawing:
         if "event" in content:
             _in_order(content["event"], "start", "end")
         self._recipients(content, allowed=rules.care_provider_allowed)
-        self._people(content, organisation_may_be_author=prescribed.organisation_may_be_author)
+        self._people(content, author_may_be_unknown=prescribed.author_may_be_unknown)
         return self._files(content, definition.rendered, sorted(definition.primary_content_types))
 
     def _recipients(self, content: dict[str, Any], *, allowed: bool) -> None:
@@ -189,9 +192,9 @@ class Drawing:
         elif "registered_practice" in content:
             content["registered_practice"]["ods_code"] = "A20047"
 
-    def _people(self, content: dict[str, Any], *, organisation_may_be_author: bool) -> None:
+    def _people(self, content: dict[str, Any], *, author_may_be_unknown: bool) -> None:
         authors = [name for name in dict.fromkeys(content.get("authors", [])) if name in content]
-        if not authors and "practitioner" not in content and not organisation_may_be_author:
+        if not authors and "practitioner" not in content and not author_may_be_unknown:
             authors = ["patient"] if "authors" in USE_CASES[UseCase(content["use_case"])].takes else []
         if "device" in content and "device" not in authors:
             authors = [*authors, "device"]
@@ -205,7 +208,7 @@ class Drawing:
             {**document, "key": f"{number} file.bin", "content_type": random.choice(list(_FILES)), "primary": False}
             for number, document in enumerate(content.get("documents", []))
         ]
-        sections = [section for section in consultation.get("sections", [])]
+        sections = consultation.get("sections", [])
         if not (rendered and (sections or consultation.get("confidential")) and random.random() < 0.6):
             main = {"key": "main.pdf", "content_type": "application/pdf", "title": "Letter", "primary": True}
             documents.insert(random.randint(0, len(documents)), main)
@@ -243,12 +246,7 @@ def _nhs_number(random: Random) -> str:
 
 def _in_order(times: dict[str, Any], *names: str) -> None:
     known = [name for name in names if name in times]
-    for name, time in zip(known, sorted((times[name] for name in known), key=_instant), strict=True):
-        times[name] = time
-
-
-def _instant(written: str) -> datetime:
-    return datetime.fromisoformat(written.replace("Z", "+00:00"))
+    times |= zip(known, sorted((times[name] for name in known), key=datetime.fromisoformat), strict=True)
 
 
 def _one_kind(random: Random, value: dict[str, Any]) -> dict[str, Any]:
@@ -275,8 +273,8 @@ _MEND = {"Value": _one_kind, "Observation": _observation, "SuppliedResource": _s
 
 @cache
 def _ready(use_case: str) -> list[tuple[str, bytes]]:
-    """The ready resources of the samples that name nobody and nothing but the patient."""
-    found = []
+    """A pulse, and the ready resources of the samples that name nobody and nothing but the patient."""
+    found = [("application/fhir+xml", _PULSE)]
     for folder in _READY_FOLDERS:
         request = json.loads((REQUESTS / folder / "request.json").read_text(encoding="utf-8"))
         for resource in request.get("resources", []):

@@ -65,6 +65,11 @@ OBSERVATION = st.fixed_dictionaries(
         "value": RESULT,
         "components": st.lists(st.fixed_dictionaries({"code": CONCEPT, "value": PART}), max_size=2),
     },
+).filter(
+    lambda observation: (
+        "value" not in observation
+        or observation["code"]["code"] not in [part["code"]["code"] for part in observation.get("components", ())]
+    )
 )
 LEAF = st.fixed_dictionaries({"link_id": IDENTIFIER, "text": TEXT}, optional={"answers": st.lists(ANSWER, max_size=2)})
 QUESTION = LEAF | st.builds(
