@@ -150,11 +150,11 @@ validate: $(READY) ## Check a message or response against the requirements (FILE
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.conformance "$(FILE)" \
 		$(if $(ENVELOPE),--envelope "$(ENVELOPE)") $(if $(SPECIFICATION),--specification $(SPECIFICATION))
 
-fhir-validate: $(READY) ### Check messages with HAPI's validator and the published profiles (Java, Maven)
+fhir-validate: $(READY) ### Check samples and DRAWN (500) drawn requests with HAPI's validator and the published profiles (Java, Maven)
 	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "Java 17 and Maven are needed for this" >&2; exit 2; }
 	@mvn --quiet --batch-mode --file tests/conformance/fhir_validator/pom.xml dependency:build-classpath \
 		-Dmdep.outputFile=$(CURDIR)/.build/fhir-validator/classpath.txt
-	@$(BIN)/python -m pytest -q --none-skipped tests/conformance/test_independent_validator.py
+	@DRAWN=$(or $(DRAWN),500) $(BIN)/python -m pytest -q --none-skipped tests/conformance/test_independent_validator.py
 
 conformance: $(READY) ## Write the evidence for every requirement, from the last test run (.build/reports)
 	@test -f .build/reports/requirements.json || $(BIN)/python -m pytest -q -n logical --evidence tests/unit tests/conformance

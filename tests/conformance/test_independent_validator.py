@@ -11,24 +11,31 @@ resource without a profile is checked against FHIR's base definition, and a code
 `fhir_validator/Validate.java` names the two faults of the published files that it repairs.
 """
 
+import os
 import re
 import shutil
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from gpconnect_messaging.documents.report import ReportRenderer, with_report
 from gpconnect_messaging.itk3.compose import compose
+from gpconnect_messaging.requests.refusal import RequestRefusedError
+from tests.conformance.test_drawn_requests import drafts
 from tests.examples import REQUESTS, ROOT, messages_of, spec_file
 
 PROGRAM = Path(__file__).parent / "fhir_validator" / "Validate.java"
 CLASSPATH = ROOT / ".build" / "fhir-validator" / "classpath.txt"
 SAMPLES = sorted(folder.name for folder in REQUESTS.iterdir() if folder.name not in {"invalid", "withdrawal"})
 ORIGINAL, REPLACEMENT = 1, 2
+DRAWN = int(os.environ.get("DRAWN") or 100)
+"""How many requests are drawn from the published schema."""
 CARE_SETTING = (
     b'<extension url="https://fhir.hl7.org.uk/STU3/StructureDefinition/Extension-CareConnect-CareSettingType-1">'
 )
@@ -48,10 +55,12 @@ BROKEN = {
 }  # fmt: skip
 
 
-# Lists and profiles that are not published there, and a questionnaire that it would look for outside the message.
+# Lists and profiles that are not published there, a questionnaire that it would look for outside the message, and a
+# rule of FHIR R4: in STU3 a reference in either direction makes a resource part of a document.
 UNKNOWABLE = re.compile(
     r"ValueSet \S+ not found"
     r"|Profile reference '\S+' has not been checked because it is unknown"
+    r"|Entry '\S+' isn't reachable by traversing forwards from the Composition. .* \(R4 section 3.3.1\)"
     r"|The questionnaire '\S+' could not be resolved, .*"
 )
 
@@ -94,6 +103,10 @@ def issues(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Issue]]:
         for version in (ORIGINAL, REPLACEMENT):
             for number, body in enumerate(bodies(name, version)):
                 (folder / f"{name} {version} {number}.xml").write_bytes(body)
+    for seed in range(DRAWN):
+        with suppress(RequestRefusedError):
+            for number, draft in enumerate(drafts(Random(seed))):
+                (folder / f"drawn {seed} {number}.xml").write_bytes(draft.xml)
     for broken, (part, instead, _) in BROKEN.items():
         valid = next(body for name in SAMPLES for body in bodies(name, ORIGINAL) if part in body)
         (folder / f"{broken}.xml").write_bytes(valid.replace(part, instead, 1))
@@ -126,6 +139,13 @@ def test_the_messages_of_a_sample_request_are_what_the_published_profiles_want(
 ) -> None:
     messages = {file: found for file, found in issues.items() if file.rsplit(" ", 1)[0] == f"{name} {version}"}
     assert messages
+    assert {file: errors(found) for file, found in messages.items() if errors(found)} == {}
+
+
+@pytest.mark.requirement("GPCM-C-02", "GPCM-C-2", "FHIR-V&V-01")
+def test_the_messages_of_drawn_requests_are_what_the_published_profiles_want(issues: dict[str, list[Issue]]) -> None:
+    messages = {file: found for file, found in issues.items() if file.startswith("drawn ")}
+    assert len(messages) > DRAWN / 2
     assert {file: errors(found) for file, found in messages.items() if errors(found)} == {}
 
 

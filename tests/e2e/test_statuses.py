@@ -105,7 +105,7 @@ def test_an_invalid_request_is_kept_and_told_with_every_reason(product: Deployed
         ({}, {}, "documents[0].key: names no file in the drop bucket (letter case counts)"),
         ({}, {"report.pdf": b"GIF89a"}, "documents[0]: is not a PDF that begins with %PDF-"),
         ({}, {"report.pdf": b""}, "documents[0]: is empty"),
-        ({}, {"report.pdf": PDF[: len(PDF) // 2]}, "documents[0]: is broken: not every PDF reader can repair it"),
+        ({}, {"report.pdf": PDF[: len(PDF) // 2]}, "documents[0]: is broken, and not every PDF reader can repair it"),
         ({"mailbox": "Y90009OT001"}, {"report.pdf": PDF}, "mailbox: is not a sending mailbox of this environment"),
         (
             {"patient__nhs_number": "4010232137"},

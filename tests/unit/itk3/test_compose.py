@@ -193,10 +193,12 @@ def test_subject_author_and_custodian_are_in_the_payload(specification: Version)
 
 
 @pytest.mark.requirement("GPCM-SD-107")
-def test_without_a_practitioner_the_organisation_is_the_author() -> None:
+def test_without_a_practitioner_the_sending_system_of_the_organisation_is_the_author() -> None:
     message = a_message(Version.V2_0, practitioner=None)
     author = value(message, f"{COMPOSITION}/f:author/f:reference/@value")
-    assert author == value(message, f"{COMPOSITION}/f:custodian/f:reference/@value")
+    entry = f"//f:Bundle//f:Bundle/f:entry[f:fullUrl/@value='{author}']/f:resource/f:Device"
+    custodian = value(message, f"{COMPOSITION}/f:custodian/f:reference/@value")
+    assert value(message, f"{entry}/f:owner/f:reference/@value") == custodian
     assert values(message, "//f:Practitioner") == []
 
 

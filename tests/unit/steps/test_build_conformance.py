@@ -49,4 +49,4 @@ def test_a_message_that_would_break_a_must_is_refused_by_its_requirement_id(
 
 @pytest.mark.requirement("FHIR-PDS-02")
 def test_a_patient_without_a_verified_number_must_be_fully_described() -> None:
-    assert reasons(MAILBOXES[Version.V2_0], patient__nhs_number_status="02", patient__gender=None) == ["FHIR-PDS-02"]
+    assert reasons(MAILBOXES[Version.V2_0], patient__nhs_number_status="02", patient__gender=None) == ["patient.gender"]

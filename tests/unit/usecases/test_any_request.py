@@ -57,6 +57,17 @@ PART = st.one_of(
 )
 RESULT = PART | st.fixed_dictionaries({"boolean": st.booleans()})
 ANSWER = RESULT | st.fixed_dictionaries({"day": DAYS.map(date.isoformat)})
+
+
+def _with_components_of_their_own(observation: dict[str, Any]) -> dict[str, Any]:
+    """An observation whose components have other codes (FHIR's obs-7)."""
+    if "value" not in observation:
+        return observation
+    code = observation["code"]["code"]
+    components = [part for part in observation.get("components", ()) if part["code"]["code"] != code]
+    return observation | {"components": components}
+
+
 OBSERVATION = st.fixed_dictionaries(
     {"code": CONCEPT, "issued": TIMES},
     optional={
@@ -65,7 +76,7 @@ OBSERVATION = st.fixed_dictionaries(
         "value": RESULT,
         "components": st.lists(st.fixed_dictionaries({"code": CONCEPT, "value": PART}), max_size=2),
     },
-)
+).map(_with_components_of_their_own)
 LEAF = st.fixed_dictionaries({"link_id": IDENTIFIER, "text": TEXT}, optional={"answers": st.lists(ANSWER, max_size=2)})
 QUESTION = LEAF | st.builds(
     lambda question, inner: question | {"questions": inner}, LEAF, st.lists(LEAF, min_size=1, max_size=2)

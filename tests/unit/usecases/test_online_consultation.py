@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from gpconnect_messaging.itk3.compose import envelope
@@ -63,7 +65,8 @@ def test_the_patient_and_somebody_for_the_patient_can_be_the_authors(message: by
 @pytest.mark.requirement("GPCM-SD-OC-009")
 @pytest.mark.parametrize(("author", "kind"), [("device", "Device"), ("related_person", "RelatedPerson")])
 def test_each_kind_of_author_is_referred_to(author: str, kind: str) -> None:
-    (changed,) = messages_of(NAME, authors=[author])
+    changes: dict[str, Any] = {} if author == "device" else {"device": None}
+    (changed,) = messages_of(NAME, authors=[author], **changes)
     assert resource(written(changed, NAME), f"{COMPOSITION}/f:author") == kind
 
 

@@ -8,7 +8,7 @@ from gpconnect_messaging.identifiers import OWN_MAILBOX_ID_RULE, NumberRange, is
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.media_types import UNSUPPORTED, find_media_type, media_type
 from gpconnect_messaging.requests.damage import damage
-from gpconnect_messaging.requests.models import Author, Request, Withdrawal
+from gpconnect_messaging.requests.models import Author, Patient, Request, Withdrawal
 from gpconnect_messaging.requests.plausibility import implausible
 from gpconnect_messaging.requests.refusal import Reason
 from gpconnect_messaging.routing.automatic import surname_fault
@@ -29,6 +29,7 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
     if fault := surname_fault(request.patient.name.family):
         yield Reason("patient.name.family", fault)
     yield from implausible(request, now)
+    yield from _described(request.patient)
     yield from _use_case(request)
     if request.care_provider:
         ods_code = request.care_provider.ods_code
@@ -73,6 +74,21 @@ def _nhs_number(request: Request, numbers: NumberRange) -> Iterator[Reason]:
         )
 
 
+def _described(patient: Patient) -> Iterator[Reason]:
+    """Yield what else identifies a patient whose NHS number is not verified (FHIR-PDS-02)."""
+    if patient.nhs_number_status == "01":
+        return
+    needed = {
+        "name.given": patient.name.given,
+        "gender": patient.gender,
+        "address": patient.address,
+        "address.postcode": patient.address is None or patient.address.postcode,
+    }
+    for field, value in needed.items():
+        if not value:
+            yield Reason(f"patient.{field}", "is missing: a patient without a verified NHS number needs it")
+
+
 def _use_case(request: Request) -> Iterator[Reason]:
     use_case = USE_CASES[request.use_case]
     for name in OPTIONAL_FIELDS:
@@ -100,7 +116,7 @@ def _people(request: Request, rules: VersionRules, specification: Specification)
     if request.practitioner is None:
         if rules.practitioner_required:  # GPCM-SD-CS-025, GPCM-SD-CS-036
             yield Reason("practitioner", f"is missing: specification {specification.version} requires it")
-        elif not request.authors and not specification.organisation_may_be_author:  # GPCM-SD-OC-009, GPCM-SD-GE-009
+        elif not request.authors and not specification.author_may_be_unknown:  # GPCM-SD-OC-009, GPCM-SD-GE-009
             yield Reason("authors", "is missing: say who wrote it, or name the practitioner")
 
 

@@ -41,6 +41,8 @@ class StructuredPart:
 
     resources: list[Resource]
     sections: list[Resource]
+    fields: dict[str, str]
+    """The request's fields of ready resources, by resource id."""
 
 
 def structured_part(message: Message, parts: dict[str, str], mentioned: Iterable[Resource]) -> StructuredPart:
@@ -65,14 +67,13 @@ def structured_part(message: Message, parts: dict[str, str], mentioned: Iterable
             names["Encounter/encounter"] = _urn(identifiers[-1])
     patient = _urn(message.resource_id("Patient"))
     known = parties(message.request, [(supplied.names, supplied.content) for supplied in message.supplied])
-    resources += [
-        placed(supplied, identifier, names, patient, known)
-        for supplied, identifier in zip(message.supplied, identifiers, strict=True)
-    ]
+    by_id = list(zip(message.supplied, identifiers, strict=True))
+    resources += [placed(supplied, identifier, names, patient, known) for supplied, identifier in by_id]
     listed = _listed(resources)
     if listed:
         resources.append(_list(message, listed))
-    return StructuredPart(resources, list(_sections(resources)))
+    fields = {identifier: f"resources[{supplied.index}]" for supplied, identifier in by_id}
+    return StructuredPart(resources, list(_sections(resources)), fields)
 
 
 def concept(code: Code | Concept) -> Resource:
@@ -148,10 +149,13 @@ def _quantity(quantity: Quantity) -> Resource:
 
 def _question(question: Question) -> Resource:
     item: Resource = {"linkId": question.link_id, "text": question.text}
+    inner = [_question(further) for further in question.questions]
     if question.answers:
         item["answer"] = [_answer(answer) for answer in question.answers]
-    if question.questions:
-        item["item"] = [_question(inner) for inner in question.questions]
+    if inner and question.answers:
+        item["answer"][0]["item"] = inner  # FHIR STU3, qrs-1: an answered question has further ones in an answer
+    elif inner:
+        item["item"] = inner
     return item
 
 

@@ -91,10 +91,10 @@ class Message:
 
     @property
     def authors(self) -> tuple[Author, ...]:
-        """The authors: those that the request names, or the practitioner; empty if none is known."""
+        """The authors: those that the request names, or the practitioner, or else the sending system, a device."""
         if self.request.authors:
             return tuple(self.request.authors)
-        return (Author.PRACTITIONER,) if self.request.practitioner else ()
+        return (Author.PRACTITIONER if self.request.practitioner else Author.DEVICE,)
 
     def subject(self, limit: int) -> str:
         """The MESH subject, folded for a header of at most `limit` characters (GPCM-SD-CS-068, GPCM-SD-064)."""

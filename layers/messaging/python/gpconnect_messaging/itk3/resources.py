@@ -4,6 +4,7 @@ Source: the ITK3 and CareConnect profiles that `meta.profile` names; GPCM-SD-001
 GPCM-SD-OC-001 … 173; GPCM-SD-GE-001 … 146; GPCM-SD-028 … 049 and 103 … 123 (2.0.2).
 """
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape
@@ -21,6 +22,7 @@ from gpconnect_messaging.requests.models import (
     Practitioner,
     RelatedPerson,
 )
+from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 
 Resource = dict[str, Any]
 
@@ -39,6 +41,7 @@ _AUTHORS = {
     Author.RELATED_PERSON: "RelatedPerson",
     Author.DEVICE: "Device",
 }
+_UNNAMED = "is named by no other part of the message: name it in authors, give consultation.type, or leave it out"
 _ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
 
 
@@ -118,6 +121,7 @@ def _payload(message: Message) -> Resource:
         *([_practitioner(message, request.practitioner)] if request.practitioner else []),
         *([_related_person(message, request.related_person)] if request.related_person else []),
         *([_device(message, request.device)] if request.device else []),
+        *([_sending_system(message)] if Author.DEVICE in message.authors and not request.device else []),
     ]
     encounter = _encounter(message)
     location = [_location(message, request.location)] if request.location else []
@@ -131,6 +135,14 @@ def _payload(message: Message) -> Resource:
         *([encounter] if encounter else []),
         *structured.resources,
     ]
+    fields = {
+        message.resource_id("Practitioner"): "practitioner",
+        message.resource_id("RelatedPerson"): "related_person",
+        message.resource_id("Device"): "device",
+        **structured.fields,
+    }
+    if reasons := [Reason(fields[identifier], _UNNAMED) for identifier in _unreachable(resources)]:
+        raise RequestRefusedError(reasons)
     return {
         "resourceType": "Bundle",
         "id": str(message.document_id),
@@ -164,9 +176,6 @@ def _parts(message: Message) -> dict[str, str]:
 
 def _composition(message: Message, structured: StructuredPart) -> Resource:
     request = message.request
-    # The specification's example and the profile name the practitioner; GPCM-SD-107 (2.0.2) names the organisation,
-    # which is used when no person is known.
-    authors = [_AUTHORS[author] for author in message.authors] or ["Organization"]
     composition: Resource = {
         "resourceType": "Composition",
         "id": message.resource_id("Composition"),
@@ -179,7 +188,7 @@ def _composition(message: Message, structured: StructuredPart) -> Resource:
         "status": "final",
         "subject": _reference(message.resource_id("Patient")),
         "date": message.created_at.isoformat(),
-        "author": [_reference(message.resource_id(role)) for role in authors],
+        "author": [_reference(message.resource_id(_AUTHORS[author])) for author in message.authors],
         "title": message.title,
         "confidentiality": "R" if request.consultation.confidential else "N",
         "custodian": _reference(message.resource_id("Organization")),
@@ -299,6 +308,48 @@ def _device(message: Message, device: Device) -> Resource:
         if value:
             resource[element] = value
     return resource
+
+
+def _sending_system(message: Message) -> Resource:
+    """The author where no person is known: FHIR STU3 lets no organisation be one (GPCM-SD-107)."""
+    return {
+        "resourceType": "Device",
+        "id": message.resource_id("Device"),
+        "meta": _meta(STRUCTURED_TYPES["Device"].profile),
+        "type": {"text": "Sending system"},
+        "owner": _reference(message.resource_id("Organization")),
+    }
+
+
+def _unreachable(resources: Sequence[Resource]) -> list[str]:
+    """Return the ids that no path of references, in either direction, joins to the first resource, the Composition.
+
+    Source: FHIR STU3, documents: every resource of a document is part of what the Composition says.
+    """
+    ids = {f"urn:uuid:{resource['id']}": resource["id"] for resource in resources}
+    neighbours: dict[str, set[str]] = {identifier: set() for identifier in ids.values()}
+    for resource in resources:
+        for reference in _references(resource):
+            if (named := ids.get(reference)) is not None:
+                neighbours[resource["id"]].add(named)
+                neighbours[named].add(resource["id"])
+    reached: set[str] = set()
+    waiting = [resources[0]["id"]]
+    while waiting:
+        identifier = waiting.pop()
+        if identifier not in reached:
+            reached.add(identifier)
+            waiting += neighbours[identifier]
+    return [identifier for identifier in neighbours if identifier not in reached]
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(reference := value.get("reference"), str):
+            yield reference
+        value = list(value.values())
+    for inner in value if isinstance(value, list) else ():
+        yield from _references(inner)
 
 
 def _binary(message: Message, index: int) -> Resource:

@@ -72,6 +72,11 @@ class Observation(Part):
         values = [component.value for component in self.components]
         if any(value.day is not None or value.boolean is not None for value in values):
             raise ValueError("components: each holds text, concept or quantity")
+        if self.value is not None:  # FHIR STU3, obs-7
+            for index, component in enumerate(self.components):
+                if component.code.code == self.code.code:
+                    rule = "is the observation's own code, which has a value: leave the component out"
+                    raise ValueError(f"components[{index}].code: {rule}")
         return self
 
 

@@ -67,8 +67,8 @@ class Specification:
     workflow_id: str
     confidential: Confidentiality
     report: ReportDesign
-    organisation_may_be_author: bool
-    """Whether the organisation stands in as author when no person is known."""
+    author_may_be_unknown: bool
+    """Whether the sending system stands in as author where no person is known."""
     document_types: Mapping[str, str] | None = None
     """Approved Composition.type codes and their words; None: any document type."""
 
@@ -84,14 +84,14 @@ SPECIFICATIONS = {
         workflow_id="GPFED_CONSULT_REPORT",
         confidential=Confidentiality.REDACTED,
         report=ReportDesign.CONSULTATION_REPORT,
-        organisation_may_be_author=False,  # GPCM-SD-005, GPCM-SD-OC-009, GPCM-SD-GE-009
+        author_may_be_unknown=False,  # GPCM-SD-005, GPCM-SD-OC-009, GPCM-SD-GE-009
     ),
     Version.V2_0: Specification(
         version=Version.V2_0,
         workflow_id="GPCONNECT_SEND_DOCUMENT",
         confidential=Confidentiality.NOT_SENT,
         report=ReportDesign.SUMMARY,
-        organisation_may_be_author=True,  # GPCM-SD-107
+        author_may_be_unknown=True,  # GPCM-SD-107
         document_types=APPROVED_DOCUMENT_TYPES,
     ),
 }

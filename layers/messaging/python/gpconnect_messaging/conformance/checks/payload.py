@@ -446,8 +446,8 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
     *checks("CS-025", MUST, "Composition.author",
             _refers_to_profiled("author", {"Practitioner": "CareConnect-Practitioner-1"}, once=False),
             "The author is a CareConnect Practitioner in the document"),
-    # The table wants the organisation, the profile forbids it and the example names a practitioner: all are accepted.
-    *checks("2.0/107", MUST, "Composition.author", refers(composition, "author", "Organization", *_AUTHORS),
+    # The table wants the organisation, which STU3 and the profile forbid; the example names a practitioner.
+    *checks("2.0/107", MUST, "Composition.author", refers(composition, "author", *_AUTHORS),
             "The author is described in the document"),
     *checks("SD-003 CS-026 OC/GE-010", MUST, "Composition.custodian", _CUSTODIAN,
             "The custodian is the sending CareConnect Organization"),
