@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -97,3 +97,21 @@ def test_the_packages_of_the_library_import_each_other_in_one_direction() -> Non
         packages.setdefault(package, set()).update(words - {package})
     assert len(packages) > 20
     TopologicalSorter(packages).prepare()  # raises CycleError
+
+
+def _patterns(source: str) -> Iterator[str | bytes]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re.") and node.args:
+            pattern = node.args[0]
+            if isinstance(pattern, ast.Constant) and isinstance(pattern.value, str | bytes):
+                yield pattern.value
+
+
+def test_no_pattern_has_what_python_3_11_2_matches_wrongly() -> None:
+    """Debian's Python 3.11.2 finds no match for some possessive quantifiers and atomic groups."""
+    patterns = [pattern for file in LIBRARY.rglob("*.py") for pattern in _patterns(file.read_text(encoding="utf-8"))]
+    assert len(patterns) > 50
+    for pattern in patterns:
+        text = pattern.decode("latin-1") if isinstance(pattern, bytes) else pattern
+        without_sets = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "x", text, flags=re.DOTALL)
+        assert not re.search(r"[*+?}]\+|\(\?>", without_sets), pattern

@@ -99,8 +99,8 @@ _CUT_SHORT = "the text ends too early: the file is cut short, or a closing brack
 
 _SPACE = " \t\r\n"
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
-_STRINGS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-"""Strings, and one without an end. Possessive: the search through a text that is cut short takes one pass."""
+_STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+"""Strings, and one without an end, so that the search through a text that is cut short takes one pass."""
 _BRACKETS = re.compile(r"[\[\]{}]")
 _TOKEN = re.compile(rf"(?P<string>{_STRING})|(?P<constant>-?Infinity|NaN)|(?P<number>-?[0-9][0-9.eE+-]*)|[\[\]{{}},:]")
 _ESCAPE = re.compile(

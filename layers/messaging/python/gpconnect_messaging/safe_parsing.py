@@ -30,9 +30,8 @@ _WIDE: dict[tuple[bool, ...], str] = {
 }
 """Which of the first four bytes are zero in a text that begins with two ASCII characters."""
 _DECLARATION = re.compile(r"\A<\?xml\s[^>]*\?>")
-_DECLARED = re.compile(
-    rb"""\s*+<\?xml\s(?:(?!encoding)[^>])*+encoding\s*+=\s*+["']([A-Za-z0-9._-]++)["'][^>]*+(?<=\?)>"""
-)
+_DECLARATION_BYTES = re.compile(rb"\s*<\?xml\s[^>]*\?>")
+_ENCODING = re.compile(rb"""encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _ONE_BYTE = re.compile(r"iso-?8859-?[0-9]{1,2}|latin-?1|(windows|cp)-?125[0-9]")
 _READ = re.compile(rf"utf-?8|utf-?16([bl]e)?|utf-?32([bl]e)?|ucs-?2|unicode|(us-)?ascii|{_ONE_BYTE.pattern}")
 """Encodings that contain ASCII unchanged: no other character can hide in their bytes."""
@@ -98,7 +97,7 @@ def decoded(body: bytes) -> str:
             if body[-surplus:].strip(b"\r\n\x00"):
                 raise UnsafeContentError("the last character is cut")
             body = body[:-surplus]
-    elif not encoding and (declared := _DECLARED.match(body)):
+    elif not encoding and (declared := _declared(body)):
         name = declared[1].decode().lower()
         if not _READ.fullmatch(name):
             raise UnsafeContentError("the encoding is not supported")
@@ -107,6 +106,12 @@ def decoded(body: bytes) -> str:
         with contextlib.suppress(UnicodeDecodeError, LookupError):
             return body.decode(candidate).strip(AROUND)
     raise UnsafeContentError("the text is not in the encoding that it begins with")
+
+
+def _declared(body: bytes, start: int = 0) -> "re.Match[bytes] | None":
+    """Find the name of the encoding in the XML declaration that a body begins with."""
+    declaration = _DECLARATION_BYTES.match(body, start)
+    return _ENCODING.search(body, start, declaration.end()) if declaration else None
 
 
 def xml_parser(*, huge: bool = False, blanks: bool = False) -> etree.XMLParser:
@@ -129,7 +134,7 @@ def as_utf_8(body: bytes) -> bytes:
     Text that was copied into JSON still declares the encoding of the original file. Raises UnsafeContentError for an
     encoding that is not supported: in it, bytes that look like ASCII could mean something else.
     """
-    declared = _DECLARED.match(body, len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0)
+    declared = _declared(body, len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0)
     if declared and not _READ.fullmatch(declared[1].decode().lower()):
         raise UnsafeContentError("the encoding is not supported")
     try:

@@ -6,6 +6,7 @@ request's. An accepted resource is not converted: every primitive keeps the send
 resource type and the element, never a value.
 """
 
+import codecs
 import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -31,7 +32,7 @@ DEEPEST = 40
 _KEPT_BACK = {"r", "v", "restricted", "very restricted", "confidential"}
 """Codes and displays of v3-Confidentiality, in small letters, that mean: do not send."""
 
-_HOLDS_NOTHING = re.compile(rb"(\xef\xbb\xbf)?\s*+(<\?xml\s[^>]*+(?<=\?)>)?\s*+")
+_DECLARATION_ALONE = re.compile(rb"(<\?xml\s[^>]*\?>)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def _from_json(index: int, raw: bytes) -> Json:
 
 
 def _from_xml(index: int, raw: bytes) -> Json:
-    if _HOLDS_NOTHING.fullmatch(raw):
+    if _DECLARATION_ALONE.fullmatch(raw.removeprefix(codecs.BOM_UTF8).strip()):
         raise _refused(index, "is empty, or an XML declaration alone: give a FHIR resource")
     try:
         root = parse_xml(as_utf_8(raw), xml_parser(blanks=True))
