@@ -29,8 +29,10 @@ _FILES = {
     "text/plain": REQUESTS / "send-document-2.0-outpatient-letter" / "letter.txt",
 }
 _PULSE = (
-    b'<Observation xmlns="http://hl7.org/fhir"><status value="final"/><code><text value="Pulse"/></code>'
-    b'<subject><reference value="Patient/patient"/></subject><valueString value="70"/></Observation>'
+    b'<Observation xmlns="http://hl7.org/fhir"><status value="final"/><code><coding>'
+    b'<system value="http://snomed.info/sct"/><code value="78564009"/><display value="Pulse rate"/></coding></code>'
+    b'<subject><reference value="Patient/patient"/></subject><issued value="2026-11-20T10:00:00Z"/>'
+    b'<performer><reference value="Patient/patient"/></performer><valueString value="70"/></Observation>'
 )
 _READY_FOLDERS = ("generic-document-1.5", "online-consultation-1.5-pharmacy")
 _WORDS = (

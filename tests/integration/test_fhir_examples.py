@@ -99,9 +99,19 @@ def without_ours(pairs: Iterable[tuple[str, str]]) -> Counter[tuple[str, str]]:
     )
 
 
+def _id_of(content: str) -> str | None:
+    element = etree.fromstring(content).find(f"{FHIR}id")
+    return None if element is None else element.get("value")
+
+
 def in_the_message(content: str, content_type: str, kind: str) -> tuple[Any, str]:
     """The supplied resource in the message, and the message's reference to the patient."""
-    (message,) = messages_of(NAME, resources=[{"content_type": content_type, "content": content}])
+    identifier = json.loads(content).get("id") if content_type == JSON else _id_of(content)
+    # Every resource of a document is named by another, or names one.
+    task: dict[str, Any] = {"resourceType": "Task", "status": "draft", "intent": "order", "for": PATIENT}
+    task["focus"] = {"reference": f"{kind}/{identifier}"}
+    naming = [{"content_type": JSON, "content": json.dumps(task)}] if identifier else []
+    (message,) = messages_of(NAME, resources=[*naming, {"content_type": content_type, "content": content}])
     root: Any = etree.fromstring(written(message, NAME))
     (patient,) = root.xpath("//*[local-name()='entry'][*/*[local-name()='Patient']]/*[local-name()='fullUrl']/@value")
     # The message's own resources of that type stand before it.

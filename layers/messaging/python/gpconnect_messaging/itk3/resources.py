@@ -42,6 +42,7 @@ _AUTHORS = {
     Author.DEVICE: "Device",
 }
 _UNNAMED = "is named by no other part of the message: name it in authors, give consultation.type, or leave it out"
+_UNREFERRED = "is named by no other resource: refer to it in one that the Composition lists, or leave it out"
 _ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
 
 
@@ -141,8 +142,9 @@ def _payload(message: Message) -> Resource:
         message.resource_id("Device"): "device",
         **structured.fields,
     }
-    if reasons := [Reason(fields[identifier], _UNNAMED) for identifier in _unreachable(resources)]:
-        raise RequestRefusedError(reasons)
+    if unreachable := [fields[identifier] for identifier in _unreachable(resources)]:
+        ready = structured.fields.values()
+        raise RequestRefusedError([Reason(field, _UNREFERRED if field in ready else _UNNAMED) for field in unreachable])
     return {
         "resourceType": "Bundle",
         "id": str(message.document_id),
