@@ -15,11 +15,13 @@ from functools import cache
 from random import Random
 from typing import Any
 
+from gpconnect_messaging.drafts import DraftMessage, draft_messages
 from gpconnect_messaging.identifiers import CONCEPT_ID, MAILBOX_ID, NHS_NUMBER, ODS_CODE
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.specification import SPECIFICATIONS, UseCase, Version
 from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
 from tests.examples import MAILBOXES, REQUESTS, ROOT
+from tests.identifiers import IDENTIFIERS
 
 SCHEMA: dict[str, Any] = json.loads((ROOT / "events" / "request.schema.json").read_text(encoding="utf-8"))
 NOW = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)
@@ -238,6 +240,13 @@ class Drawing:
         return files
 
 
+def drafts(random: Random) -> tuple[DraftMessage, ...]:
+    """The messages of a drawn request; raises RequestRefusedError."""
+    content, mailbox, files = Drawing(random).request()
+    raw = json.dumps(content, ensure_ascii=False).encode()
+    return draft_messages(raw, mailbox, files.__getitem__, identifiers=IDENTIFIERS, now=NOW)
+
+
 def _nhs_number(random: Random) -> str:
     while True:
         digits = "9" + "".join(random.choices("0123456789", k=8))
@@ -275,7 +284,7 @@ _MEND = {"Value": _one_kind, "Observation": _observation, "SuppliedResource": _s
 
 @cache
 def _ready(use_case: str) -> list[tuple[str, bytes]]:
-    """A pulse, and the ready resources of the samples that name nobody and nothing but the patient."""
+    """A pulse, and the ready resources of the samples that refer to the patient alone."""
     found = [("application/fhir+xml", _PULSE)]
     for folder in _READY_FOLDERS:
         request = json.loads((REQUESTS / folder / "request.json").read_text(encoding="utf-8"))

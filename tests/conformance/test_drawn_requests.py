@@ -1,6 +1,5 @@
-"""Requests drawn from the published schema: each is refused by field, or becomes messages that meet every rule."""
+"""Requests drawn from the published schema are refused by field, or become messages that meet every rule."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -11,23 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from gpconnect_messaging.drafts import DraftMessage, draft_messages
 from gpconnect_messaging.requests.models import Request
 from gpconnect_messaging.requests.refusal import RequestRefusedError
-from tests.conformance.drawn_requests import NOW, SCHEMA, Drawing
+from tests.conformance.drawn_requests import SCHEMA, Drawing, drafts
 from tests.examples import spec_file
-from tests.identifiers import IDENTIFIERS
 
 TRIED = 60
 ENOUGH = 600
 """In so many requests every alternative is drawn many times."""
-
-
-def drafts(random: Random) -> tuple[DraftMessage, ...]:
-    """The messages of a drawn request; raises RequestRefusedError."""
-    content, mailbox, files = Drawing(random).request()
-    raw = json.dumps(content, ensure_ascii=False).encode()
-    return draft_messages(raw, mailbox, files.__getitem__, identifiers=IDENTIFIERS, now=NOW)
 
 
 def alternatives() -> Iterator[str]:

@@ -27,7 +27,7 @@ import pytest
 from gpconnect_messaging.documents.report import ReportRenderer, with_report
 from gpconnect_messaging.itk3.compose import compose
 from gpconnect_messaging.requests.refusal import RequestRefusedError
-from tests.conformance.test_drawn_requests import drafts
+from tests.conformance.drawn_requests import drafts
 from tests.examples import REQUESTS, ROOT, messages_of, spec_file
 
 PROGRAM = Path(__file__).parent / "fhir_validator" / "Validate.java"

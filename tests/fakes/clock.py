@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass
 class Clock:
-    """A time that passes only when told to: `tick` a look at it, and what a test lets pass."""
+    """A clock that a test advances; every reading advances it by `tick`."""
 
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     tick: timedelta = timedelta(microseconds=1)

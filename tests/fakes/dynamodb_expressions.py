@@ -230,7 +230,7 @@ def updated(text: str, names: Mapping[str, str], values: Item, item: Item) -> di
 
 @cache
 def _clauses(text: str) -> list[tuple[str, str, _Operand | None]]:
-    """Read an update expression: each verb, the attribute, and the value, which REMOVE has not."""
+    """Read an update expression: verbs, attributes and values; REMOVE has no value."""
     reader, verb = _Reader(text), ""
     clauses: list[tuple[str, str, _Operand | None]] = []
     while reader.more():

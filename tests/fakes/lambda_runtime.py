@@ -22,7 +22,7 @@ ENVIRONMENT = {
         "EVENT_RULE", "EVENT_SOURCE_MAPPINGS", "KEYS",
     )
 } | {"NHS_NUMBERS": "test", "POWERTOOLS_METRICS_NAMESPACE": "GPConnectMessaging"}  # fmt: skip
-"""What the functions are told of the deployment."""
+"""The functions' environment variables."""
 SHARED = "gpconnect-messaging-prod-IntakeWorkQueue1A2B3C4D-intake"
 """The name of the intake queue that all senders share."""
 
@@ -62,7 +62,7 @@ def queued(*bodies: str, queue: str = SHARED) -> dict[str, Any]:
 
 
 class Runtime:
-    """What starts functions; each is loaded afresh, as in a process of its own."""
+    """Starts functions; every load is a new one, as in a new process."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch

@@ -34,7 +34,7 @@ class Mood(Enum):
     TAKES_UNHEARD = auto()
     """It takes the upload, and its answer is lost."""
     LOSES_UNHEARD = auto()
-    """It takes nothing, and nobody can know."""
+    """It takes nothing, and the client cannot know."""
 
 
 @dataclass
@@ -125,7 +125,7 @@ class Mesh:
         return [upload.outgoing.to for upload in self.taken if upload.outgoing]
 
     def knows(self, mesh_message_id: str) -> None:
-        """Have an upload of somebody's, complete and empty, under this MESH id."""
+        """Add a complete, empty upload of another sender under this MESH id."""
         self.uploads[mesh_message_id] = Upload(mesh_message_id, f"{mesh_message_id}.xml", {1: b""}, 1)
 
     def copies(self, message_id: str) -> list[Upload]:

@@ -10,7 +10,7 @@ from tests.fakes.faults import aws_error
 
 @dataclass
 class Parameters:
-    """A Systems Manager client: each parameter by its whole name, as JSON's data or as the very text."""
+    """A Systems Manager client: parameters by whole name, as data for JSON or as text."""
 
     values: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)

@@ -79,7 +79,7 @@ class Surroundings:
 
 
 class Steps:
-    """The steps and adapters as one process has them, each made when it is first used, with defaults as deployed."""
+    """The steps and adapters of one process, created at first use, with defaults as deployed."""
 
     seconds: Callable[[], float] = time.monotonic
     """The clock of what is cached."""
@@ -271,7 +271,7 @@ class Steps:
 
 
 class Product(Steps):
-    """The steps, with a hold window and a time that passes when told to, and those who use them."""
+    """The steps, with a hold window and a clock that tests advance, and the people and systems that use them."""
 
     def __init__(
         self,
@@ -423,6 +423,6 @@ class Product(Steps):
         """The objects in the drop that are tagged as received, and the version, in the order of the tags."""
         return [which for which, tags in self.dropped.tags.items() if "gpcm:received" in tags]
 
-    def told(self) -> list[str]:
-        """The subjects of the notifications that were told."""
+    def notified(self) -> list[str]:
+        """The subjects of the published notifications."""
         return list(self.topic.subjects)

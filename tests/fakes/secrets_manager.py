@@ -9,7 +9,7 @@ from tests.fakes.faults import aws_error
 
 @dataclass
 class Secrets:
-    """A Secrets Manager client: each secret by id, as JSON's data or as the very text; `read` counts the calls."""
+    """A Secrets Manager client: secrets by id, as data for JSON or as text; `read` counts the calls."""
 
     values: dict[str, Any]
     read: int = 0

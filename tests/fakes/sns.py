@@ -10,7 +10,7 @@ from tests.fakes.faults import aws_error
 class Topic:
     """An SNS client that keeps what was published."""
 
-    told: list[str] = field(default_factory=list)
+    published: list[str] = field(default_factory=list)
     attributes: list[dict[str, str]] = field(default_factory=list)
 
     def publish(
@@ -27,11 +27,11 @@ class Topic:
             raise aws_error("Publish", "InvalidParameter")
         if not 0 < len(Message.encode()) <= 262_144:
             raise aws_error("Publish", "InvalidParameter")
-        self.told.append(f"{Subject}\n{Message}")
+        self.published.append(f"{Subject}\n{Message}")
         self.attributes.append({name: value["StringValue"] for name, value in (MessageAttributes or {}).items()})
-        return {"MessageId": str(len(self.told))}
+        return {"MessageId": str(len(self.published))}
 
     @property
     def subjects(self) -> list[str]:
         """The subjects of what was published, without the product's name."""
-        return [text.partition("\n")[0].removeprefix("GP Connect Messaging: ") for text in self.told]
+        return [text.partition("\n")[0].removeprefix("GP Connect Messaging: ") for text in self.published]

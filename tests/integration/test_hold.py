@@ -102,7 +102,7 @@ def test_a_withdrawal_that_dies_anywhere_stops_what_is_held_and_warns_once() -> 
         product.later(WINDOW + MINUTE)
         assert product.status(withdrawal) is Status.TELL_PRACTICE
         assert len(product.mesh.sent) == 1, "what was held was not sent"
-        assert product.told().count("A consultation was deleted after the report was sent") in {1, 2}
+        assert product.notified().count("A consultation was deleted after the report was sent") in {1, 2}
         point += 1
     print(f"{points} crash points of a withdrawal")
 

@@ -258,8 +258,8 @@ def test_an_answer_from_another_mailbox_than_mesh_routed_to_counts_for_nothing_w
     product.poller.poll(SENDER)
     assert product.history(message_id).status is Status.SENT
     assert [event.details["from_mailbox"] for event in product.events(message_id, EventType.RESPONSE)] == [STRANGER] * 2
-    assert len(product.topic.told) == 2, "one of each answer"
-    for notification in product.topic.told:
+    assert len(product.topic.published) == 2, "one of each answer"
+    for notification in product.topic.published:
         assert "came from somewhere else" in notification
         assert STRANGER in notification
     assert waiting_for(mesh) == [], "it is kept, and does not stay in MESH"
@@ -415,12 +415,12 @@ def test_a_message_that_cannot_be_taken_in_holds_up_no_other_is_set_aside_and_to
         mesh.requests(kind="download", path=f"/messageexchange/{SENDER}/inbox/{waiting}")
     )
     assert once_beside_others_then_alone == 6
-    assert product.topic.told == []
+    assert product.topic.published == []
     assert product.poller.poll(SENDER).quarantined == 1
-    (told,) = product.topic.told
+    (told,) = product.topic.published
     assert waiting in told
     assert product.poller.poll(SENDER).quarantined == 1
-    assert len(product.topic.told) == 1, "told once"
+    assert len(product.topic.published) == 1, "told once"
     assert len(mesh.requests(kind="download", path=f"/messageexchange/{SENDER}/inbox/{waiting}")) == 6
     assert waiting_for(mesh) == [waiting], "it is still in MESH"
 
@@ -441,7 +441,7 @@ def test_a_message_that_failed_once_is_not_set_aside_for_want_of_time(mesh: Loca
         time_left = iter([True, False])
         assert product.poller.poll(SENDER, lambda now=time_left: next(now)).left == 1  # type: ignore[misc]
     assert product.poller.poll(SENDER).matched == 1
-    assert product.topic.told == []
+    assert product.topic.published == []
 
 
 @pytest.mark.parametrize("fault", ["busy", "error", "cut_after", "truncate", "garble", "html"])
@@ -456,7 +456,7 @@ def test_a_download_that_fails_for_a_passing_reason_never_counts_against_its_mes
         with pytest.raises(Exception, match="MESH download"):
             product.poller.poll(SENDER)
     assert product.poller.poll(SENDER).matched == 1
-    assert product.topic.told == []
+    assert product.topic.published == []
 
 
 def test_a_long_message_that_comes_in_is_kept_in_parts_and_whole(mesh: LocalMesh, product: ProductOnMesh) -> None:
@@ -471,7 +471,7 @@ def test_a_long_message_that_comes_in_is_kept_in_parts_and_whole(mesh: LocalMesh
     assert product.poller.poll(SENDER).unmatched == 1
     assert product.bucket.objects[f"received/{SENDER}/{sent_id}"] == body
     assert product.bucket.largest_body < 6_000_000
-    assert "longer than any acknowledgement" in product.topic.told[0]
+    assert "longer than any acknowledgement" in product.topic.published[0]
     assert waiting_for(mesh) == []
 
 
@@ -501,7 +501,7 @@ def test_no_log_and_no_error_of_the_steps_shows_a_patient_a_secret_a_token_or_a_
             except MeshError as error:
                 texts += everything(error)
             texts += [repr(event) for event in product.history(message_id).events]
-    texts += [record.getMessage() + repr(vars(record)) for record in caplog.records] + product.topic.told
+    texts += [record.getMessage() + repr(vars(record)) for record in caplog.records] + product.topic.published
     assert len(texts) > 100
     shown = {secret for secret in hidden for text in texts if secret in text}
     assert shown == set()

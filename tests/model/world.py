@@ -919,7 +919,7 @@ class World:
 
     def _check_notifications(self) -> None:
         """At most one notification per failure: a second telling only where the first broke off before it was noted."""
-        told = Counter(_told(each) for each in self.topic.told)
+        told = Counter(_told(each) for each in self.topic.published)
         excess = sum(count - 1 for count in told.values())
         if excess > self._tellings_broken_off:
             raise BrokenError(f"{excess} notifications were told again, {self._tellings_broken_off} tellings broke off")
@@ -944,7 +944,7 @@ class World:
             if record.status in OF_REQUESTS and copies and not known:
                 raise BrokenError(f"{record.status}, and MESH has it all the same")
             self._check_answers(record)
-        told = {_told(each) for each in self.topic.told}
+        told = {_told(each) for each in self.topic.published}
         for pk, sk in self.table.item_keys():
             if sk.startswith("NOTICE#"):
                 self._check_notification(self.table.item(pk, sk), told)

@@ -126,7 +126,7 @@ def compare(mesh: LocalMesh, product: ProductOnMesh, ids: list[str]) -> Outcome:
             outcome.wrong.append(f"{message_id} is called {record.status}, and MESH has none")
         if copies > history.possible_copies:
             outcome.wrong.append(f"MESH has {copies} of {message_id}, the ledger knows of {history.possible_copies}")
-        if record.status is Status.REFUSED and not any(message_id in told for told in product.topic.told):
+        if record.status is Status.REFUSED and not any(message_id in told for told in product.topic.published):
             outcome.wrong.append(f"{message_id} was refused, and nobody was told")
     return outcome
 

@@ -137,7 +137,7 @@ def test_what_a_fake_can_be_asked_is_named_as_boto3_names_it(fake: type, service
     for name, method in asked.items():
         shape = known[name].input_shape
         members = set(shape.members if shape else ())
-        given = {each.name for each in inspect.signature(method).parameters.values() if each.kind is each.KEYWORD_ONLY}
+        given = {part.name for part in inspect.signature(method).parameters.values() if part.kind is part.KEYWORD_ONLY}
         assert given <= members, name
 
 
@@ -146,10 +146,10 @@ def test_what_the_fake_mesh_can_be_asked_the_real_one_can(fake: type, real: type
     for name, method in vars(fake).items():
         if name.startswith("_") or name in fake.__annotations__ or not inspect.isfunction(method):
             continue
-        ours, theirs = (inspect.signature(each).parameters.values() for each in (method, getattr(real, name)))
+        ours, theirs = (inspect.signature(call).parameters.values() for call in (method, getattr(real, name)))
         assert len(ours) <= len(theirs), name
-        named = {each.name for each in ours if each.kind is each.KEYWORD_ONLY}
-        assert named <= {each.name for each in theirs}, name
+        named = {part.name for part in ours if part.kind is part.KEYWORD_ONLY}
+        assert named <= {part.name for part in theirs}, name
 
 
 def sqs() -> Sqs:

@@ -20,7 +20,7 @@ def test_call(): pytest.skip('no Java for a call')
 
 def test_fixture(java): pass
 """
-"""Tests that are skipped in each way that there is."""
+"""Tests that are skipped in every possible way."""
 
 
 def run(file: Path, *options: str) -> "subprocess.CompletedProcess[str]":

@@ -83,10 +83,10 @@ def test_nothing_is_uploaded_that_a_newer_release_has_plans_for_and_a_person_kno
     assert sending.mesh.uploads == {}
     sending.clock.advance(TIMEOUTS.requeue_after + timedelta(minutes=1))
     sending.sweep.run()
-    assert sending.told() == ["A message cannot be sent"]
+    assert sending.notified() == ["A message cannot be sent"]
     sending.clock.advance(timedelta(days=1))
     assert sending.sweep.run().queued_again == 0
-    assert len(sending.topic.told) == 1
+    assert len(sending.topic.published) == 1
 
 
 def test_overdue_is_reported_although_an_event_is_not_recognised() -> None:
@@ -127,7 +127,7 @@ def test_a_notification_of_a_newer_release_reaches_a_person_all_the_same(sending
     sending.ledger._write([sending.ledger._put_notification(notification)])
     assert sending.history.status is Status.BUILT
     sending.sweep.run()
-    assert sending.told() == ["A notification of a newer release"]
+    assert sending.notified() == ["A notification of a newer release"]
     assert sending.sweep.run().notifications_told == 0
     assert all("-" not in kind.value for kind in NotificationType), "an id writes blanks as hyphens"
     book = NotificationStore(sending.ledger._client, "ledger", sending.clock)

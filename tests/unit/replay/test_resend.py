@@ -206,7 +206,7 @@ def test_a_person_is_notified_again_when_what_was_sent_again_is_not_answered_eit
         product.later(timedelta(days=8))
         product.later(timedelta(days=8))
         assert product.status(built) is Status.OVERDUE
-        assert sum("An acknowledgement is overdue" in text for text in product.topic.told) == notified
+        assert sum("An acknowledgement is overdue" in text for text in product.topic.published) == notified
         product.sends_again(ids=(built.message_id,))
         product.works()
 

@@ -53,8 +53,8 @@ def test_it_is_kept_does_not_complete_the_message_and_is_told() -> None:
     assert [event.details["from_mailbox"] for event in product.row(message_id).history.of(EventType.RESPONSE)] == [
         "B86071OT001", "B86071OT001",
     ]  # fmt: skip
-    assert product.told() == ["An answer came from somewhere else"]
-    assert "B86071" in product.topic.told[0]
+    assert product.notified() == ["An answer came from somewhere else"]
+    assert "B86071" in product.topic.published[0]
     answers(product, message_id, *GOOD, organisation="A20047", name="R2")
     assert product.row(message_id).status is Status.DELIVERED, "the right one still lands"
 
@@ -64,13 +64,13 @@ def test_every_answer_that_does_not_count_is_notified_once() -> None:
     message_id = sent(product)
     for name in ("R1", "R1", "R2", "R3"):
         answers(product, message_id, *GOOD, organisation="B86071", name=name)
-    assert product.told() == ["An answer came from somewhere else"] * 3
+    assert product.notified() == ["An answer came from somewhere else"] * 3
 
 
 def test_what_an_answer_says_of_its_sender_is_not_repeated_where_it_is_no_code() -> None:
     product = Product(hold_window_seconds=0)
     answers(product, sent(product), GOOD[0], organisation="Mr Garth WRIGHT")
-    assert "WRIGHT" not in product.topic.told[0]
+    assert "WRIGHT" not in product.topic.published[0]
 
 
 def test_the_practice_that_the_request_does_not_name_is_not_held_against_the_mailbox_that_mesh_names() -> None:
@@ -90,7 +90,7 @@ def test_an_answer_to_a_message_that_went_nobody_knows_where_decides_nothing_unt
     product.works()
     answers(product, message_id, *GOOD, organisation="A20047", went_to=None)
     assert product.row(message_id).status is Status.SENT
-    assert product.told() == ["An answer came from somewhere else"]
+    assert product.notified() == ["An answer came from somewhere else"]
     assert product.operator_actions.accept_response(message_id, "R", "operator-7") is Status.DELIVERED
 
 
@@ -200,7 +200,7 @@ def test_an_answer_to_a_copy_that_nobody_knows_the_id_of_counts_from_the_listed_
     assert product.mesh.looked_up == [("A20047", WORKFLOW)]
     answers(product, message_id, *GOOD, organisation="A20047", name="forged", mailbox="B86071OT001")
     assert product.row(message_id).status is Status.UNCERTAIN
-    assert product.told() == ["An answer came from somewhere else"]
+    assert product.notified() == ["An answer came from somewhere else"]
     answers(product, message_id, *GOOD, organisation="A20047", name="R2")
     assert product.row(message_id).status is Status.DELIVERED
 
@@ -227,7 +227,7 @@ def test_what_the_directory_does_not_say_is_asked_again_and_then_a_person_decide
     assert routes(product, message_id) == []
     answers(product, message_id, *GOOD, organisation="A20047")
     assert product.row(message_id).status is Status.UNCERTAIN
-    assert product.told() == ["An answer came from somewhere else"]
+    assert product.notified() == ["An answer came from somewhere else"]
 
 
 def test_nobody_is_looked_up_where_the_request_names_no_practice_or_mesh_has_nothing() -> None:

@@ -77,7 +77,7 @@ def test_whatever_a_request_provokes_it_becomes_invalid_on_the_last_receive(erro
     assert row.status is Status.INVALID
     assert row.mailbox == product.mailbox.mailbox
     assert product.evidence.request(product.request_id) == product.raw, "the request is kept"
-    (told,) = product.topic.told
+    (told,) = product.topic.published
     assert f"could not be processed: {type(error).__name__}" in told
     assert "9658218865" not in told
     assert "WRIGHT" not in told
@@ -89,7 +89,7 @@ def test_before_the_last_receive_a_failing_request_goes_back_to_the_queue() -> N
         with pytest.raises(TypeError):
             product.receive(number)
     assert product.ledger.find(product.request_id) is None
-    assert product.topic.told == []
+    assert product.topic.published == []
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_request_at_which_every_process_is_killed_is_refused_before_it_is_touc
     product.error = AssertionError("it is built once more")
     built = product.receive(MOST)
     assert (built.status, built.gave_up) == (Status.INVALID, None)
-    (told,) = product.topic.told
+    (told,) = product.topic.published
     assert KILLED in told
 
 
@@ -144,7 +144,7 @@ def test_a_held_request_that_fails_at_its_release_becomes_invalid() -> None:
 
     assert attempts.again(held.message_id, build, MOST).status is Status.INVALID
     assert product.status(held) is Status.INVALID
-    assert len(product.topic.told) == 1
+    assert len(product.topic.published) == 1
 
 
 def test_a_request_that_cannot_even_be_read_is_refused_without_a_mailbox(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ class Dropping(Product):
 
     def reasons(self, built: BuildResult) -> list[str]:
         assert built.status is Status.INVALID
-        assert self.told() == ["A request was refused"], "a person knows at once"
+        assert self.notified() == ["A request was refused"], "a person knows at once"
         return super().reasons(built)
 
     def received(self) -> set[str]:
@@ -351,7 +351,7 @@ def test_every_document_that_is_wrong_is_named(product: Dropping) -> None:
     product.put("in/one/wound.png", PDF)
     refused = product.drops("consultation-report-2.0-attachments")
     assert product.reasons(refused)[0].startswith("documents[0]: ")
-    product.topic.told.clear()
+    product.topic.published.clear()
     product.dropped.delete_object(Key="in/one/wound.png")
     found = product.drops("consultation-report-2.0-attachments", encounter="another", key="in/one/again/request.json")
     assert product.reasons(found) == [
@@ -389,7 +389,7 @@ def test_a_request_waits_for_a_document_that_comes_later_and_is_built_then(waiti
         waiting.clock.advance(pending.value.again_in)
     assert waits[0] == 15
     assert sum(waits) <= WAIT.total_seconds(), "it is looked at once more when the time is over"
-    assert (waiting.told(), waiting.stored_messages) == ([], {})
+    assert (waiting.notified(), waiting.stored_messages) == ([], {})
     assert waiting.received() == {str(waiting.builder.identifiers.dropped_request_id("drop", KEY, "1"))}
     waiting.put(f"in/one/{last}", files[last])
     built = waiting.builder.dropped("drop", KEY, "1", arrived, "")
@@ -470,12 +470,12 @@ def test_a_ready_resource_that_is_not_there_is_refused(product: Dropping, monkey
             raise NotThereError("no such object")
         return read(key, version, limit)
 
-    product.topic.told.clear()
+    product.topic.published.clear()
     with monkeypatch.context() as patched:
         patched.setattr(product.drop, "read", removed)
         refused = ready(product, resources=[by_key], key=product.beside_copies("in/two/"), encounter="b")
         assert product.reasons(refused) == ["resources[0].key: was removed before it could be read"]
-    product.topic.told.clear()
+    product.topic.published.clear()
     monkeypatch.setattr(request_content, "LARGEST_RESOURCE", 10)
     refused = ready(product, resources=[by_key], key=product.beside_copies("in/three/"), encounter="c")
     assert product.reasons(refused) == ["resources[0]: is larger than 0.00 MB (10 bytes)"]

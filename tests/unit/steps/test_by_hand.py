@@ -37,9 +37,9 @@ def test_an_accepted_rejection_is_notified_at_once() -> None:
     product = Product(hold_window_seconds=0)
     message_id = sent(product)
     answered(product, message_id, "30002", "R1")
-    product.topic.told.clear()
+    product.topic.published.clear()
     assert product.operator_actions.accept_response(message_id, "R1", "operator-7") is Status.REJECTED
-    assert product.told()[-1:] == ["A practice rejected a message"]
+    assert product.notified()[-1:] == ["A practice rejected a message"]
     (event,) = product.row(message_id).history.of(EventType.RESPONSE_ACCEPTED)
     assert event.details == {"mesh_message_id": "R1", "actor": "operator-7"}
 

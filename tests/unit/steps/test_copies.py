@@ -71,7 +71,7 @@ def test_a_copy_in_place_is_a_repeat_and_nothing_is_sent_or_told(product: Copied
         copied = product.copies(ordered=ordered)
         assert product.repeats(copied) == product.request_of(sent)
         assert product.announce("in/one/request.json").status is Status.NOT_REQUIRED, "the event comes again"
-    assert (len(product.mesh.sent), product.queue.take(), product.told()) == (1, [], [])
+    assert (len(product.mesh.sent), product.queue.take(), product.notified()) == (1, [], [])
 
 
 def test_a_copy_of_a_corrected_report_does_not_send_the_older_one_again(product: Copied) -> None:
@@ -82,7 +82,7 @@ def test_a_copy_of_a_corrected_report_does_not_send_the_older_one_again(product:
     for folder in ("in/two", "in/one"):
         product.repeats(product.copies(folder))
     assert len(product.mesh.sent) == 2
-    assert product.told() == []
+    assert product.notified() == []
 
 
 @pytest.mark.parametrize(
@@ -155,13 +155,13 @@ def test_a_copy_of_a_withdrawal_withdraws_nothing_that_came_after_it(product: Co
     body = json.dumps(request_data("withdrawal") | {"encounter": request_data(SAMPLE)["encounter"]}).encode()
     product.dropped.put_object(Key="gone/request.json", Body=body)
     first = product.announce("gone/request.json")
-    told = product.told()
+    told = product.notified()
     product.clock.advance(timedelta(minutes=10))
     report = reported(product, folder="in/two")
     product.clock.advance(MONTH)
     assert product.repeats(product.copies("gone")) == first.message_id
     assert product.status(report) is Status.SENT
-    assert product.told() == told
+    assert product.notified() == told
 
 
 def test_a_copy_of_a_withdrawn_report_is_not_sent(product: Copied) -> None:
@@ -171,7 +171,7 @@ def test_a_copy_of_a_withdrawn_report_is_not_sent(product: Copied) -> None:
     product.announce("gone/request.json")
     product.clock.advance(MONTH)
     copied = product.copies()
-    assert product.told()[-1] == "A later request was not sent", "a person knows whether it was meant"
+    assert product.notified()[-1] == "A later request was not sent", "a person knows whether it was meant"
     product.works()
     assert (product.status(copied), product.mesh.sent) == (Status.SUPERSEDED, [])
 

@@ -54,7 +54,7 @@ def test_what_is_to_be_told_is_told_although_a_row_cannot_be_healed(monkeypatch:
     product.clock.advance(WINDOW + MINUTE)
     with pytest.raises(UnreadableRowError):
         product.sweep.run()
-    assert product.told() == ["A request was refused"]
+    assert product.notified() == ["A request was refused"]
 
 
 def test_with_too_little_time_every_message_has_its_turn() -> None:
@@ -78,13 +78,13 @@ def test_a_message_that_never_leaves_is_told_even_where_no_upload_was_tried() ->
     )
     blocked = product.asks()
     for offers in range(1, OFFERS_BEFORE_TOLD + 1):
-        assert product.told() == []
+        assert product.notified() == []
         product.later(TIMEOUTS.requeue_after + MINUTE)
         assert len(product.row(blocked.message_id).history.of(EventType.QUEUED_AGAIN)) == offers
     assert product.status(blocked) is Status.BUILT
-    assert product.told() == ["A message cannot be sent"]
+    assert product.notified() == ["A message cannot be sent"]
     product.later(TIMEOUTS.requeue_after + MINUTE)
-    assert len(product.told()) == 1
+    assert len(product.notified()) == 1
 
 
 def test_thousands_of_one_kind_do_not_hold_up_the_few_of_another() -> None:

@@ -91,7 +91,7 @@ def test_a_late_acknowledgement_is_overdue_and_a_person_is_notified(
     assert message.after(due - MINUTE) == {}
     assert message.after(2 * MINUTE) == {"overdue": 1}
     assert message.events(EventType.ACKNOWLEDGEMENT_OVERDUE)[0].details["missing"] == missing
-    assert len(message.topic.told) == 1
+    assert len(message.topic.published) == 1
     assert message.after(timedelta(days=30)) == {}
 
 
@@ -120,9 +120,9 @@ def test_a_message_that_runs_late_is_notified_once_and_goes_on(message: SweptMes
     message.record(warned)
     assert message.after(4 * MINUTE) == {}
     assert message.after(2 * MINUTE) == {"running_late": 1}
-    assert len(message.topic.told) == 1
+    assert len(message.topic.published) == 1
     assert message.after(TIMEOUTS.requeue_after) == {"queued_again": 1}
-    assert len(message.topic.told) == 1
+    assert len(message.topic.published) == 1
 
 
 def test_a_message_that_runs_late_and_that_no_sender_took_is_queued_in_the_same_sweep(message: SweptMessage) -> None:

@@ -61,7 +61,7 @@ def test_a_notification_that_nobody_acknowledges_is_escalated_once(watch: Watch)
         f"{MAILBOX}/first",
         f"{MAILBOX}/escalation",
     ]
-    first, second = watch.topic.told
+    first, second = watch.topic.published
     assert first.startswith("GP Connect Messaging: MESH refused a message")
     assert second.startswith("GP Connect Messaging, escalated: MESH refused a message")
     assert f"This notification: {notification_id}" in first
@@ -106,7 +106,7 @@ def test_a_notification_that_another_run_escalates_is_left_to_it(watch: Watch) -
     assert watch.book.take_escalation(due)
     watch.book.due_escalations = lambda _now: iter([due])  # type: ignore[method-assign, assignment]
     assert watch.escalation.run().notifications_escalated == 0
-    assert len(watch.topic.told) == 1
+    assert len(watch.topic.published) == 1
 
 
 def test_one_run_leaves_time_for_the_other_due_work() -> None:
@@ -135,7 +135,7 @@ def test_what_waits_for_a_person_is_escalated_though_the_sweep_never_comes_back_
 
 def test_the_notification_of_a_late_withdrawal_says_where_its_warning_is(watch: Watch) -> None:
     watch.fail(events=(_TOO_LATE,))
-    assert "the evidence bucket has the warning as warnings/4711.txt" in watch.topic.told[0]
+    assert "the evidence bucket has the warning as warnings/4711.txt" in watch.topic.published[0]
 
 
 def test_an_acknowledged_notification_is_not_escalated(watch: Watch) -> None:
@@ -228,11 +228,11 @@ def escalated(error: Exception, about: str = "") -> tuple[Watch, Fault, int]:
         watch.fail(message_id)
     watch.after(timedelta())  # they are put off until their mailbox's time is over
     watch.clock.advance(timedelta(hours=2))
-    told = len(watch.topic.told)
+    told = len(watch.topic.published)
     fault = fail(watch.topic, "publish", error, when=lambda call: about in call["Message"])
     with pytest.raises(type(error)):
         watch.escalation.run()
-    return watch, fault, len(watch.topic.told) - told
+    return watch, fault, len(watch.topic.published) - told
 
 
 @pytest.mark.parametrize("about", ["4711", "4712", "4713"])

@@ -35,7 +35,7 @@ def test_a_held_request_is_sent_when_its_window_is_over() -> None:
     (message,) = product.messages(held)
     assert (product.status(held), message.status, message.version) == (Status.RELEASED, Status.SENT, 1)
     assert product.mesh.sent == [message.message_id]
-    assert product.told() == []
+    assert product.notified() == []
 
 
 def test_a_release_that_ended_half_way_goes_on_with_the_version_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +154,7 @@ def test_what_needs_no_message_is_kept_and_not_sent_and_replaces_what_is_held() 
     (event,) = product.row(own.message_id).history.of(EventType.NOT_REQUIRED)
     assert event.details["requirement"] == "GPCM-SD-CS-071"
     product.later(WINDOW + MINUTE)
-    assert (product.mesh.sent, product.told()) == ([], [])
+    assert (product.mesh.sent, product.notified()) == ([], [])
 
 
 @pytest.mark.requirement("GPCM-SD-CS-074")
@@ -163,7 +163,7 @@ def test_a_person_releases_what_the_organisation_wants_released_by_a_person() ->
     held = product.asks()
     product.later(WINDOW + MINUTE)
     assert (product.status(held), product.mesh.sent) == (Status.HELD, [])
-    assert product.told() == ["A request waits for a person"]
+    assert product.notified() == ["A request waits for a person"]
     with pytest.raises(ActorError):
         product.operator_actions.release(held.message_id, "9658218865")
     product.operator_actions.release(held.message_id, "operator-7")
@@ -207,7 +207,7 @@ def test_a_held_request_that_is_no_longer_in_order_is_refused_and_told() -> None
     product.mailbox = replace(product.mailbox, max_message_bytes=10)
     product.later(WINDOW + MINUTE)
     assert product.status(held) is Status.INVALID
-    assert product.told() == ["A request was refused"]
+    assert product.notified() == ["A request was refused"]
     assert product.ledger.encounter(key_of(product.mailbox.mailbox, request_data(SAMPLE)["encounter"])).version == 0
     product.mailbox = replace(product.mailbox, max_message_bytes=5_000_000)
     again = product.asks()
@@ -223,7 +223,7 @@ def test_a_builder_that_never_comes_back_is_told_while_the_sweep_goes_on_trying(
         product.sweep.run()
         assert product.intake.take() == [held.message_id]
         product.clock.advance(TIMEOUTS.requeue_after)
-    assert product.told() == ["A held request is not being sent"]
+    assert product.notified() == ["A held request is not being sent"]
     product.works()
     assert product.status(held) is Status.RELEASED
 
@@ -234,7 +234,7 @@ def minutes_until_told(product: Product) -> list[int]:
     for minute in range(1, 241):
         product.clock.advance(MINUTE)
         product.sweep.run()
-        told += [minute] * (len(product.topic.told) - len(told))
+        told += [minute] * (len(product.topic.published) - len(told))
     return told
 
 
@@ -246,7 +246,7 @@ def test_a_held_request_that_does_not_go_is_told_once_while_three_hours_can_stil
     product = Product(**settings)
     product.asks()
     assert minutes_until_told(product) == [pytest.approx(told_after, abs=1)]
-    assert product.told() == ["A held request is not being sent"]
+    assert product.notified() == ["A held request is not being sent"]
 
 
 def test_a_window_of_all_three_hours_leaves_the_builder_two_minutes() -> None:
@@ -259,7 +259,7 @@ def test_whoever_was_asked_to_release_a_request_is_reminded_before_it_is_late() 
     product = Product(release=Release.BY_A_PERSON)
     product.asks()
     assert minutes_until_told(product) == [1, pytest.approx(170, abs=1)]
-    assert product.told() == ["A request waits for a person", "A held request is not being sent"]
+    assert product.notified() == ["A request waits for a person", "A held request is not being sent"]
 
 
 @pytest.mark.requirement("GPCM-SD-CS-075")
@@ -271,7 +271,7 @@ def test_a_message_that_no_sender_takes_is_told_in_time_as_well() -> None:
     product.builder.release(held.message_id)
     product.clock.advance(4 * MINUTE)
     product.sweep.run()
-    assert product.told() == ["A message cannot be sent"]
+    assert product.notified() == ["A message cannot be sent"]
     product.later(MINUTE)
     assert [message.status for message in product.messages(held)] == [Status.SENT]
 
@@ -282,7 +282,7 @@ def test_what_comes_hours_late_is_not_told_of_before_it_fails() -> None:
     product.asks(consultation__start=late, consultation__updated=late)
     product.clock.advance(5 * MINUTE)
     product.sweep.run()
-    assert product.told() == []
+    assert product.notified() == []
 
 
 def test_a_version_does_not_leave_before_the_one_before_it() -> None:

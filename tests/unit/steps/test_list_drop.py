@@ -63,7 +63,7 @@ def test_what_was_announced_and_built_is_tagged_and_not_found(world: World) -> N
     world.clock.advance(2 * HOUR)
     assert listing(world).run() == DropFindings()
     assert world.queue.intake == []
-    assert world.topic.told == []
+    assert world.topic.published == []
 
 
 def test_a_request_that_was_received_and_not_built_is_not_put_on_the_queue_again(world: World) -> None:
@@ -111,7 +111,7 @@ def test_a_document_that_no_request_names_is_told_by_a_hash(world: World) -> Non
     found = listing(world).run()
     assert found.documents_without_request == 1
     assert subjects(world) == ["Documents were dropped without a request"]
-    assert not any("SMITH" in text for text in (*world.topic.told, *found.document_ids))
+    assert not any("SMITH" in text for text in (*world.topic.published, *found.document_ids))
     assert [len(document_id) for document_id in found.document_ids] == [16]
 
 
@@ -285,7 +285,7 @@ def test_the_object_with_which_guardduty_tries_its_role_is_no_senders_document(w
     world.dropped.put_object(Key="malware-protection-resource-validation-object", Body=b"")
     world.clock.advance(2 * HOUR)
     assert listing(world).run() == DropFindings()
-    assert world.topic.told == []
+    assert world.topic.published == []
 
 
 # What was replaced or removed

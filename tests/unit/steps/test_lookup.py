@@ -52,7 +52,7 @@ class Asking(Product):
         """All that ledger and notifications hold, but for the sender's own words."""
         items = [{name: value for name, value in item.items() if name != "encounter"} for item in
                  self.table.items.values()]  # fmt: skip
-        return repr(items) + repr(self.topic.told)
+        return repr(items) + repr(self.topic.published)
 
 
 @pytest.mark.requirement("GPCM-SD-CS-072", "GPCM-SD-084")
@@ -155,8 +155,8 @@ def test_whom_pds_leaves_without_a_practice_is_stopped_and_told(
     request = product.asks_for(nhs_number, family, birth_date)
     assert request.status is Status.INVALID
     assert word in "\n".join(product.reasons(request))
-    assert product.told() == ["A request was refused"]
-    assert word in product.topic.told[0]
+    assert product.notified() == ["A request was refused"]
+    assert word in product.topic.published[0]
 
 
 def test_a_patient_who_has_died_is_flagged_and_sent() -> None:
@@ -202,7 +202,7 @@ def test_another_name_or_birth_date_waits_for_a_person_who_alone_sees_both(
     assert request.status is Status.HELD
     (event,) = product.row(request.message_id).history.of(EventType.HELD)
     assert event.details["requirement"] == "GPCM-SD-CS-072"
-    assert product.told() == ["A patient's details differ from PDS"]
+    assert product.notified() == ["A patient's details differ from PDS"]
     content = product.bucket.objects[f"comparisons/{request.message_id}.json"]
     kept = json.loads(content)
     assert sorted(kept) == fields
@@ -231,7 +231,7 @@ def test_a_release_does_not_count_for_a_difference_that_nobody_knew_of() -> None
     product.renames(WRIGHT, "WEAVER")
     product.later(WINDOW)
     assert product.status(request) is Status.HELD
-    assert product.told() == ["A request waits for a person", "A patient's details differ from PDS"]
+    assert product.notified() == ["A request waits for a person", "A patient's details differ from PDS"]
     assert product.mesh.sent == []
     product.operator_actions.release(request.message_id, "operator-7")
     product.later(timedelta(minutes=10))
@@ -247,11 +247,11 @@ def test_a_second_difference_is_told_too_since_it_waits_for_a_second_decision() 
     product.pds.pds.people = people
     product.works()
     assert product.status(request) is Status.HELD
-    assert product.told() == ["A patient's details differ from PDS", "More of a patient's details differ from PDS"]
+    assert product.notified() == ["A patient's details differ from PDS", "More of a patient's details differ from PDS"]
     product.operator_actions.release(request.message_id, "operator-7")
     product.later(timedelta(minutes=10))
     assert product.status(request) is Status.RELEASED
-    assert len(product.told()) == 2
+    assert len(product.notified()) == 2
 
 
 @pytest.mark.requirement("GPCM-SD-CS-071")
@@ -302,7 +302,7 @@ def test_an_outage_in_the_hold_window_harms_nobody() -> None:
     assert product.status(request) is Status.RELEASED
     (message,) = product.messages(request)
     assert message.history.registration == MILLBROOK
-    assert product.told() == []
+    assert product.notified() == []
 
 
 def test_an_outage_beyond_the_hold_window_keeps_the_request_asks_again_soon_and_is_told_in_time() -> None:
@@ -311,11 +311,11 @@ def test_an_outage_beyond_the_hold_window_keeps_the_request_asks_again_soon_and_
     product.pds.meet("down", 99)
     product.later(WINDOW)
     assert product.status(request) is Status.HELD
-    assert product.told() == []
+    assert product.notified() == []
     for _ in range(3):
         product.later(timedelta(minutes=2, seconds=1))
-    assert product.told() == ["A held request is not being sent"]
-    assert "PDS lookup: answered 503" in product.topic.told[0]
+    assert product.notified() == ["A held request is not being sent"]
+    assert "PDS lookup: answered 503" in product.topic.published[0]
     assert product.mesh.sent == []
     assert isinstance(product.builder.release(request.message_id).unanswered, Unavailable), (
         "so that PDS is seen to be down"
@@ -393,7 +393,7 @@ def test_a_notification_names_the_practice_that_pds_named_and_that_the_patient_h
     product.asks_for("9658220290", "Bisset", "1920-03-17")
     product.works()
     product.later(timedelta(hours=1))
-    (told,) = product.topic.told
+    (told,) = product.topic.published
     assert "practice: A20047 (says PDS)" in told
     assert "Millbrook" not in told, "a name is the request's word"
     assert "deceased: PDS knows that the patient has died" in told

@@ -57,7 +57,7 @@ def shown(world: World) -> str:
     """Everything that leaves for people, queues and keys."""
     keys = [*world.outgoing.objects, *world.bucket.objects]
     return json.dumps(
-        [world.topic.told, world.topic.attributes, keys, world.table.item_keys(), world.queue.waiting], default=str
+        [world.topic.published, world.topic.attributes, keys, world.table.item_keys(), world.queue.waiting], default=str
     )
 
 
@@ -75,7 +75,7 @@ def test_what_a_sender_writes_is_repeated_to_nobody(sample: str, caplog: pytest.
         body = json.dumps(planted(sample, path, text, as_name=as_name)).encode()  # type: ignore[arg-type]
         world.drop_raw("sender/request.json", body)
         world.deliver_intake(world.process("builder"))
-        told += len(world.topic.told)
+        told += len(world.topic.published)
         if text in shown(world) + caplog.text:  # type: ignore[operator]
             revealed.append(case.id)
     assert revealed == []
@@ -114,7 +114,7 @@ def test_what_a_receiver_writes_is_repeated_to_nobody(header: str, text: str, re
         }  # fmt: skip
     world.mesh.deliver(MAILBOX, text.encode(), **(headers | {header: text}))
     world.poll(world.process("poller"))
-    assert world.topic.told or report
+    assert world.topic.published or report
     assert text not in shown(world)
 
 
@@ -130,7 +130,7 @@ def test_what_stands_in_a_response_is_repeated_to_nobody(part: str, text: str) -
     headers, body = world.mesh.inboxes[MAILBOX][answer]
     world.mesh.inboxes[MAILBOX][answer] = headers, body.replace(part.encode(), text.encode())
     world.poll(world.process("poller"))
-    assert world.topic.told
+    assert world.topic.published
     assert text not in shown(world)
 
 
@@ -154,7 +154,7 @@ def test_what_a_response_calls_its_organisation_is_not_even_recorded_unless_it_i
     assert [(event.details["from_mailbox"], event.details["from_organisation"]) for event in
             record.history.of(EventType.RESPONSE)] == [(mailbox, "not readable")]  # fmt: skip
     assert record.status is Status.SENT, "it does not count: it names another organisation than the message went to"
-    assert "organisation not readable" in world.topic.told[0]
+    assert "organisation not readable" in world.topic.published[0]
     assert text not in shown(world) + " ".join(in_words(event) for event in record.history.events)
     assert any(text.encode() in content for key, content in world.bucket.objects.items() if "received/" in key), (
         "the evidence has it"

@@ -27,7 +27,7 @@ OBSERVATION = {
     "subject": {"reference": "Patient/patient"},
 }
 TRACE = {"origin": {"value": 0}, "period": 10, "dimensions": 1, "data": "7 8 U E 9"}
-SOMEBODY = {"system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9693632109"}
+ANOTHER = {"system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9693632109"}
 PREFIXED = (
     '<f:Observation xmlns:f="http://hl7.org/fhir"><f:status value="final"/><f:code><f:text value="Pulse"/></f:code>'
     '<f:subject><f:reference value="Patient/patient"/></f:subject><f:valueString value="70"/></f:Observation>'
@@ -66,11 +66,11 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "two NHS numbers": (twice("nhs_number", "9693632109"), "a name stands twice in one object"),
     "two mailboxes": (twice("mailbox", "Y90002OT001"), "a name stands twice in one object"),
     "surname in other letters": (plain(patient__name__family="李"), "patient.name.family: has no letter that a MESH"),
-    "somebody's number beside the patient": (
-        observation(subject={"reference": "Patient/patient", "identifier": SOMEBODY}), "Observation.subject.identifier",
+    "another's number beside the patient": (
+        observation(subject={"reference": "Patient/patient", "identifier": ANOTHER}), "Observation.subject.identifier",
     ),
-    "somebody as performer": (observation(performer=[{"display": "Ada Quillfeather"}]), "Observation.performer[0].d"),
-    "somebody's number in an identifier": (observation(identifier=[SOMEBODY]), "Observation.identifier[0].value"),
+    "another as performer": (observation(performer=[{"display": "Ada Quillfeather"}]), "Observation.performer[0].d"),
+    "another's number in an identifier": (observation(identifier=[ANOTHER]), "Observation.identifier[0].value"),
     "compact time in a resource": (observation(issued="20261120194000"), "Observation.issued: must be a time"),
     "number for a text": (observation(valueString=7), "Observation.valueString: must be text, in quotation marks"),
     "two values in a resource": (

@@ -72,7 +72,7 @@ def test_a_correction_from_a_slow_clock_is_the_next_version(world: World) -> Non
     correction = world.drop("one", updated=now - SECONDS)
     build(world)
     assert versions(world) == {first: 1, correction: 2}
-    assert world.topic.told == []
+    assert world.topic.published == []
 
 
 def test_a_correction_from_a_slow_clock_whose_event_comes_first_is_not_replaced_by_what_it_corrects(
@@ -86,7 +86,7 @@ def test_a_correction_from_a_slow_clock_whose_event_comes_first_is_not_replaced_
     build(world)
     assert versions(world) == {correction: 1}
     assert row(world, first).status is Status.SUPERSEDED
-    assert world.topic.told == []
+    assert world.topic.published == []
 
 
 def test_a_held_request_that_loses_to_one_that_was_put_down_before_it_is_notified() -> None:
@@ -124,7 +124,7 @@ def test_an_earlier_request_whose_event_comes_late_is_superseded_without_ado(wor
     build(world)
     assert versions(world) == {second: 1}
     assert row(world, first).status is Status.SUPERSEDED
-    assert world.topic.told == []
+    assert world.topic.published == []
 
 
 def test_a_request_of_the_queue_has_no_place_among_the_puts_of_any_object(
@@ -153,7 +153,7 @@ def test_an_event_that_names_another_bucket_is_refused_and_nothing_is_read(world
     build(world)
     assert versions(world) == {}
     assert subjects(world) == ["A request was refused"]
-    assert "a bucket that is not the drop" in world.topic.told[0]
+    assert "a bucket that is not the drop" in world.topic.published[0]
 
 
 def test_a_request_is_received_before_it_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

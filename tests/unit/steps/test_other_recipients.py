@@ -169,7 +169,7 @@ def test_none_or_several_mailboxes_end_it_and_a_person_is_told(
     message_id = product.built().message_id
     product.mesh.directory["FA565"] = mailboxes
     assert product.sender.send(message_id) is Status.REFUSED
-    assert product.told() == [subject(NotificationType.UNRESOLVED)]
+    assert product.notified() == [subject(NotificationType.UNRESOLVED)]
     assert product.mesh.sent == []
     (event,) = product.row(message_id).history.of(EventType.RECIPIENT_UNRESOLVED)
     assert event.details["mailboxes"] == len(mailboxes)
@@ -232,7 +232,7 @@ def test_a_lookup_that_mesh_refuses_is_final(product: TwoRecipients) -> None:
     message_id = product.built().message_id
     product.mesh.failures["endpoint_lookup"] = Refused("endpoint lookup", "answered 400", status=400)
     assert product.sender.send(message_id) is Status.REFUSED
-    assert product.told() == [subject(NotificationType.REFUSED)]
+    assert product.notified() == [subject(NotificationType.REFUSED)]
 
 
 def test_a_mailbox_that_mesh_takes_nothing_for_is_looked_up_afresh_next_time(product: TwoRecipients) -> None:
@@ -303,7 +303,7 @@ def test_a_replacement_that_cannot_be_processed_voids_what_it_replaced_at_that_r
     product.answered(second.copies[0].message_id, "20014", Level.INFRASTRUCTURE, Verdict.NEGATIVE)
     assert product.row(second.copies[0].message_id).status is Status.REJECTED
     assert product.row(first.copies[0].message_id).status is Status.REJECTED
-    assert subject(NotificationType.VOIDED) in product.told()
+    assert subject(NotificationType.VOIDED) in product.notified()
     for untouched in (third.copies[0], first, second):
         assert product.row(untouched.message_id).status is Status.BUILT
 
@@ -317,7 +317,7 @@ def test_what_never_left_cannot_be_void(product: TwoRecipients) -> None:
     assert product.sender.send(second.copies[0].message_id) is Status.SENT
     product.answered(second.copies[0].message_id, "20014", Level.INFRASTRUCTURE, Verdict.NEGATIVE)
     assert product.row(first.copies[0].message_id).status is Status.REFUSED
-    assert subject(NotificationType.VOIDED) not in product.told()
+    assert subject(NotificationType.VOIDED) not in product.notified()
 
 
 @pytest.mark.parametrize(

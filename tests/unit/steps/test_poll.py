@@ -249,7 +249,7 @@ def test_an_answer_waits_in_mesh_until_mesh_says_where_its_message_went(
     poll(world)
     assert status(world, message_id) is Status.ACKNOWLEDGED
     assert world.inbox() == []
-    assert world.topic.told == []
+    assert world.topic.published == []
 
 
 def test_where_mesh_never_says_the_endpoint_lookup_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,7 +355,7 @@ def test_what_mesh_cannot_serve_just_now_is_no_try(world: World, monkeypatch: py
             assert len(world.inbox()) == 1
     poll(world)
     assert status(world, message_id) is Status.ACKNOWLEDGED
-    assert world.topic.told == []
+    assert world.topic.published == []
 
 
 def test_an_answer_is_recorded_once_however_often_mesh_shows_it(world: World) -> None:
@@ -453,7 +453,7 @@ def test_a_report_on_no_upload_of_ours_is_for_a_person(world: World, linked: str
     )  # fmt: skip
     assert a_poller(world).poll(MAILBOX) == PollResult(unmatched=1)
     assert status(world, message_id) is Status.SENT
-    assert "it is a MESH report (14) on no message of ours" in world.topic.told[0]
+    assert "it is a MESH report (14) on no message of ours" in world.topic.published[0]
 
 
 @pytest.mark.requirement("GPCM-SD-094")
@@ -498,7 +498,7 @@ def test_a_message_that_fails_each_time_is_tried_alone_so_often_and_then_set_asi
     assert tries == 3
     assert len(world.inbox()) == 1, "it stays in MESH"
     assert subjects(world) == ["Something came in that belongs to no message"]
-    assert "it could not be received in 2 tries" in world.topic.told[0]
+    assert "it could not be received in 2 tries" in world.topic.published[0]
     received = world.ledger.find_received(MAILBOX, world.inbox()[0])
     assert received is not None
     assert (received.evidence_key, received.outcome) == ("", QUARANTINED)
@@ -531,7 +531,7 @@ def test_a_damaged_message_is_kept_as_it_was_served_and_a_person_knows(
     monkeypatch.setattr(Client, "download_into", damaged)
     assert a_poller(world, largest=7).poll(MAILBOX) == PollResult(unmatched=1)
     assert asked == [{"maximum_bytes": 7}, {"maximum_bytes": 7, "as_served": True}]
-    assert "the content is damaged: it is truncated" in world.topic.told[0]
+    assert "the content is damaged: it is truncated" in world.topic.published[0]
     assert world.inbox() == []
     received = world.ledger.find_received(MAILBOX, answer)
     assert received is not None
@@ -589,7 +589,9 @@ def test_with_a_wrong_checksum_what_names_no_waiting_message_is_set_aside(
     world.answer(message_id, "30002")
     assert a_poller(world).poll(MAILBOX) == PollResult(unmatched=1)
     assert status(world, message_id) is Status.DELIVERED
-    assert "it answers a message that waits for no response, and the checksum does not agree" in world.topic.told[-1]
+    assert (
+        "it answers a message that waits for no response, and the checksum does not agree" in world.topic.published[-1]
+    )
     for body, headers in ((b"<x/>", {}), (b"", {"message_type": "REPORT"}), (b"x", {"workflow_id": "OTHER"})):
         assert "checksum" in unmatched(world, body, **headers) or body == b"<x/>"
     assert world.inbox() == []
@@ -615,10 +617,10 @@ def test_of_a_message_that_cannot_even_be_served_its_headers_are_kept(
 def unmatched(world: World, body: bytes, **headers: Any) -> str:
     """Have something come in that is for a person; give what it says of why."""
     sent_by: dict[str, Any] = {"sender": PRACTICE, "workflow_id": f"{WORKFLOW}_ACK", "message_type": "DATA"}
-    before = len(world.topic.told)
+    before = len(world.topic.published)
     world.mesh.deliver(MAILBOX, body, **(sent_by | headers))
     assert a_poller(world).poll(MAILBOX) == PollResult(unmatched=1)
-    (told,) = world.topic.told[before:]
+    (told,) = world.topic.published[before:]
     return told
 
 
@@ -646,7 +648,7 @@ def test_an_answer_to_another_mailboxs_message_is_not_this_ones(world: World) ->
         "Y90002OT001", body, sender=PRACTICE, workflow_id=headers.workflow_id, message_type=headers.message_type
     )
     assert a_poller(world).poll("Y90002OT001") == PollResult(unmatched=1)
-    assert "it answers a message of another mailbox" in world.topic.told[0]
+    assert "it answers a message of another mailbox" in world.topic.published[0]
     assert status(world, message_id) is Status.SENT
 
 
@@ -781,7 +783,7 @@ def test_where_mesh_does_not_let_us_track_an_answer_is_judged_by_the_directory(
     for _ in range(MOST_ROUTING_QUESTIONS):
         poll(world)
     assert status(world, message_id) is Status.DELIVERED
-    assert world.topic.told == []
+    assert world.topic.published == []
 
 
 @pytest.mark.parametrize(
@@ -890,7 +892,7 @@ def test_what_aws_or_the_network_cannot_do_just_now_is_no_try(
             with pytest.raises(type(error)):
                 a_poller(world, most_tries=1).poll(MAILBOX)
     assert a_poller(world, most_tries=1).poll(MAILBOX) == PollResult(matched=1)
-    assert world.topic.told == []
+    assert world.topic.published == []
 
 
 def test_an_answer_that_waits_until_mesh_says_where_its_message_went_costs_no_try(

@@ -48,7 +48,7 @@ def test_a_day_on_which_nothing_was_lost_balances(night: Night) -> None:
     assert made.wrong == 0
     assert (counts.received, counts.settled, counts.open) == (4, 3, 1), "counted where the ledger says that it belongs"
     assert counts.statuses == {"DELIVERED": 2, "SENT": 1, "INVALID": 1}
-    assert night.told() == []
+    assert night.notified() == []
 
 
 def test_every_open_message_has_its_reason(night: Night) -> None:
@@ -69,8 +69,8 @@ def test_a_request_whose_row_was_lost_is_missed_and_told(night: Night, lost: str
     made = night.reckon()
     assert of(made, UNKNOWN_MAILBOX).lost == ["request-b"], "what its row said is lost with it"
     assert (made.total("received"), of(made).settled, made.wrong) == (2, 1, 1)
-    assert night.told() == ["The day's balance does not add up"]
-    assert "lost: 1" in night.topic.told[0]
+    assert night.notified() == ["The day's balance does not add up"]
+    assert "lost: 1" in night.topic.published[0]
     assert night.topic.attributes[0]["route"] == "-/first"
 
 
@@ -237,8 +237,8 @@ def test_a_day_on_which_mesh_answers_nothing_does_not_balance(night: Night, fail
     assert (made.must_be_known, made.asked_of_mesh, made.not_asked, counts.unknown_to_mesh) == (7, 0, 7, [])
     assert made.total("unanswered") == 5, "after so many MESH is left alone"
     assert set(counts.unanswered) < set(sent)
-    assert night.told() == ["The day's balance does not add up"]
-    assert "unanswered: 5" in night.topic.told[0]
+    assert night.notified() == ["The day's balance does not add up"]
+    assert "unanswered: 5" in night.topic.published[0]
 
 
 def test_a_question_without_an_answer_among_others_with_one_is_asked_again_another_night(night: Night) -> None:
@@ -276,11 +276,11 @@ def test_that_mesh_answers_nothing_is_one_imbalance_whichever_messages_it_is_ask
     night.clock.advance(SOON)
     first, second = night.reckon_now(DAY), night.reckon_now(DAY)
     assert of(first).unanswered != of(second).unanswered, "the tour goes on"
-    assert night.told() == ["The day's balance does not add up"]
+    assert night.notified() == ["The day's balance does not add up"]
     night.receive("request-lost")
     night.clock.advance(SOON)
     night.reckon_now(DAY)
-    assert night.told() == ["The day's balance does not add up"] * 2, "another imbalance is notified"
+    assert night.notified() == ["The day's balance does not add up"] * 2, "another imbalance is notified"
 
 
 def test_a_tour_that_ends_before_anything_was_asked_begins_again(night: Night) -> None:
@@ -316,7 +316,7 @@ def test_the_balance_is_made_once_and_told_once_however_often_the_schedule_comes
     assert night.reckon().wrong == 1
     assert night.step.run() is None
     assert night.reckon(DAY).wrong == 1
-    assert night.told() == ["The day's balance does not add up"]
+    assert night.notified() == ["The day's balance does not add up"]
     kept = json.loads(night.bucket.objects[f"balances/{DAY}.json"])
     assert (kept["balanced"], kept["mailboxes"][UNKNOWN_MAILBOX]["lost"]) == (False, ["request-a"])
     summary = night.table.items[f"BALANCE#{DAY}", "BALANCE"]
@@ -329,11 +329,11 @@ def test_another_imbalance_of_the_same_day_is_notified_again(night: Night) -> No
         night.receive(request_id)
         assert night.reckon(DAY).wrong
         assert night.reckon(DAY).wrong, "the same one is not"
-    assert night.told() == ["The day's balance does not add up"] * 2
+    assert night.notified() == ["The day's balance does not add up"] * 2
     night.clock.time = EVENING
     night.build("a", *DELIVERED)
     assert night.reckon(DAY).total("lost") == 1
-    assert len(night.told()) == 3, "as much is wrong as at first, and it is another request"
+    assert len(night.notified()) == 3, "as much is wrong as at first, and it is another request"
 
 
 def test_a_receipt_says_when_and_which_and_nothing_of_what_the_request_says(night: Night) -> None:

@@ -51,7 +51,7 @@ def prepared() -> Night:
     night.build("unknown", *SENT)
     del night.mesh.uploads["MESH-unknown"]
     night.clock.time = NIGHT
-    night.topic.told.clear()
+    night.topic.published.clear()
     return night
 
 
@@ -61,7 +61,7 @@ def outcome(night: Night) -> tuple[Any, ...]:
     # The clock advances at every call, and these files contain the time, too.
     kept.pop("made_at")
     kept["wrong_files"] = len(kept["wrong_files"])
-    return kept, night.told(), night.balances.tour()
+    return kept, night.notified(), night.balances.tour()
 
 
 def run_to_the_end(step: Reconciliation) -> Balance:
@@ -112,7 +112,7 @@ def test_a_run_that_is_killed_at_any_effect_leaves_a_reckoning_that_comes_to_the
             in_small_parts(night.step_of(process)).run()
         made = in_small_parts(night.step).run()
         assert made is None or isinstance(made, Balance)
-        if night.told() == []:  # it was killed before it was told: the sweep tells it
+        if night.notified() == []:  # it was killed before it was told: the sweep tells it
             night.clock.advance(timedelta(minutes=2))
             night.step.notifier.notify(night.ledger.due_notifications(night.clock() + timedelta(hours=1)))
         kept, told, tour = outcome(night)

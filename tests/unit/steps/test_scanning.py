@@ -117,7 +117,7 @@ def test_what_has_no_verdict_in_time_is_refused_and_told(product: ScannedProduct
     built = product.receives()
     assert built.status is Status.INVALID
     assert "was not scanned for malware in time" in product.reasons(built)[0]
-    assert product.told() == ["A request could not be scanned for malware"]
+    assert product.notified() == ["A request could not be scanned for malware"]
     product.scanned(CLEAN, unscanned)
     assert product.receives() == built, "a verdict that comes later changes nothing by itself"
 
@@ -138,7 +138,7 @@ def test_what_is_not_clean_is_refused_told_and_copied_nowhere(product: ScannedPr
         if verdict == "THREATS_FOUND"
         else "A request could not be scanned for malware"
     )
-    assert product.told() == [subject]
+    assert product.notified() == [subject]
     assert product.stored_messages == {}
     assert (bad, "1") not in product.dropped.read
     kept = f"requests/{built.message_id}.json" in product.bucket.objects
@@ -156,7 +156,7 @@ def test_malware_is_told_as_malware_whatever_else_is_wrong(product: ScannedProdu
         product.scanned(verdict, key)
     found = sorted(line.partition(":")[0] for line in product.reasons(product.receives()))
     assert found == ["documents[0]", "documents[1]"], "each document that is wrong is named"
-    assert product.told() == ["Malware was found in a dropped object"]
+    assert product.notified() == ["Malware was found in a dropped object"]
 
 
 def test_the_version_that_is_read_is_the_one_whose_verdict_was_read(product: ScannedProduct) -> None:
@@ -220,7 +220,7 @@ def test_a_held_request_is_released_only_from_versions_that_are_clean() -> None:
     product.later(timedelta(hours=3))
     assert product.status(held) is Status.INVALID
     assert product.mesh.sent == []
-    assert "Malware was found in a dropped object" in product.told()
+    assert "Malware was found in a dropped object" in product.notified()
 
 
 def test_the_sample_has_what_is_tried(product: ScannedProduct) -> None:

@@ -78,7 +78,7 @@ def test_a_refused_upload_is_never_retried() -> None:
     assert sending.send() is Status.REFUSED
     assert sending.copies == []
     assert [event.details["http_status"] for event in sending.events(EventType.UPLOAD_REFUSED)] == [417]
-    assert sending.told() == ["MESH refused a message"]
+    assert sending.notified() == ["MESH refused a message"]
 
 
 def test_an_upload_whose_answer_is_lost_waits_before_the_same_bytes_go_again() -> None:

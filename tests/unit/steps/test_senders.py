@@ -79,8 +79,8 @@ def refused(product: Shared, built: BuildResult, account: str, *fields: str) -> 
     assert [reason.partition(":")[0] for reason in reasons(product, built)] == list(fields)
     assert product.evidence.request(row.request_id)
     assert product.routes == [f"{account}/first"]
-    assert "A request was refused" in product.topic.told[0]
-    assert not [text for text in ("WRIGHT", "9658218865", "report.pdf") if text in product.topic.told[0].upper()]
+    assert "A request was refused" in product.topic.published[0]
+    assert not [text for text in ("WRIGHT", "9658218865", "report.pdf") if text in product.topic.published[0].upper()]
     assert product.mesh.sent == []
 
 

@@ -20,7 +20,7 @@ def test_a_held_request_is_stopped_and_never_sent() -> None:
     held, withdrawal = product.asks(), product.withdraws()
     assert (product.status(held), withdrawal.status) == (Status.WITHDRAWN, Status.WITHDRAWN)
     product.later(WINDOW + MINUTE)
-    assert (product.mesh.sent, product.told()) == ([], [])
+    assert (product.mesh.sent, product.notified()) == ([], [])
     (event,) = product.row(withdrawal.message_id).history.of(EventType.WITHDRAWAL)
     assert event.details == {"stopped": [held.message_id], "sent": [], "warning_key": None}
 
@@ -36,7 +36,7 @@ def test_of_a_sent_report_a_warning_says_all_that_must_be_told_and_the_notificat
     warning = product.bucket.objects[event.details["warning_key"]].decode()
     for told in ("Mr Garth WRIGHT", "9658218865", "20 November 2026, 19:40", "Millbrook Surgery", "A20047"):
         assert told in warning
-    (notification,) = product.topic.told
+    (notification,) = product.topic.published
     assert event.details["warning_key"] in notification
     for personal in ("WRIGHT", "9658218865", "20 November", "Millbrook"):
         assert personal not in notification
@@ -83,7 +83,7 @@ def test_a_report_that_is_put_down_again_after_its_deletion_is_not_sent_and_a_pe
     late = product.asks(consultation__updated=(now + 2 * MINUTE).isoformat())
     product.later(WINDOW)
     assert (product.status(held), product.status(late)) == (Status.WITHDRAWN, Status.SUPERSEDED)
-    assert (product.mesh.sent, product.told()) == ([], ["A later request was not sent"])
+    assert (product.mesh.sent, product.notified()) == ([], ["A later request was not sent"])
 
 
 def test_it_stays_open_until_somebody_has_told_the_practice() -> None:
@@ -143,7 +143,7 @@ def test_a_version_that_no_builder_ever_stores_is_withdrawn_for_whoever_still_tr
     product.clock.advance(timedelta(days=2))
     assert product.builder.queued(*request).status is Status.WITHDRAWN, "as the dead letters bring it"
     product.works()
-    assert (product.mesh.sent, product.told()) == ([], [])
+    assert (product.mesh.sent, product.notified()) == ([], [])
     again = product.asks()
     product.works()
     assert product.mesh.sent == [again.message_id], "what comes after it does not wait for it"
@@ -170,7 +170,7 @@ def test_a_withdrawal_of_nothing_is_told_since_the_encounter_may_be_mistyped() -
     product = Product()
     held = product.asks()
     assert product.withdraws(encounter="mistyped").status is Status.WITHDRAWN
-    assert product.told() == ["A withdrawal stopped nothing"]
+    assert product.notified() == ["A withdrawal stopped nothing"]
     assert product.status(held) is Status.HELD
 
 
@@ -200,7 +200,7 @@ def test_a_newer_request_outlives_a_withdrawal_that_comes_late() -> None:
     held = product.asks()
     assert product.withdraws(arrived=before).status is Status.SUPERSEDED
     assert product.status(held) is Status.HELD
-    assert product.told() == ["A withdrawal stopped nothing"], "which of the two is right, a person knows"
+    assert product.notified() == ["A withdrawal stopped nothing"], "which of the two is right, a person knows"
 
 
 def test_a_repeated_withdrawal_changes_nothing_and_a_new_request_starts_anew() -> None:
@@ -237,5 +237,5 @@ def test_a_withdrawal_said_to_lie_in_the_future_is_refused_and_leaves_the_encoun
     held = product.asks()
     withdrawal = product.withdraws(deleted="2999-01-01T00:00:00+00:00")
     assert (withdrawal.status, product.status(held)) == (Status.INVALID, Status.HELD)
-    assert product.told() == ["A request was refused"]
+    assert product.notified() == ["A request was refused"]
     assert product.asks().status is Status.HELD, "a true update is newer"
