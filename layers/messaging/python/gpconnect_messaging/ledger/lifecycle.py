@@ -1068,8 +1068,8 @@ RULES: tuple[Rule, ...] = (
         lambda history: history.undelivered,
         "a MESH report: not routed, or not collected",
         "GPCM-SD-044, GPCM-SD-094",
-        "Check the patient's details with PDS, correct the request and drop it again, or tell the practice another "
-        "way.",
+        "Check the patient's details with PDS, correct the request and drop it again, or inform the practice "
+        "another way.",
         settled=True,
         notifies=NotificationType.UNDELIVERED,
     ),
