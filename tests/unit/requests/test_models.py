@@ -102,8 +102,8 @@ def test_an_unknown_field_is_refused_without_repeating_its_name() -> None:
         parse_request(json.dumps(data).encode())
     assert str(refused.value) == (
         "patient: has a field that is not part of a request, number 7 in it: leave out what is not one of "
-        "nhs_number, nhs_number_status, name, birth_date, gender, address, phones, mobile, current_address, "
-        "current_phone"
+        "nhs_number, nhs_number_status, name, birth_date, identifiers, gender, deceased, death_date, address, phones, "
+        "mobile, current_address, current_from, current_until, current_phone"
     )
 
 

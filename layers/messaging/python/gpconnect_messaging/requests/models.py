@@ -75,6 +75,20 @@ class Address(Part):
     postcode: ShortText | None = None
 
 
+class LocalIdentifier(Part):
+    """A further identifier of the patient, such as a hospital number."""
+
+    system: Annotated[
+        str,
+        Shape(
+            r"https?://[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9._~-]+)*",
+            "the URL that names whose numbers they are, such as https://fhir.hospital.example/Id/patient",
+        ),
+        Field(max_length=255),
+    ]
+    value: Identifier
+
+
 class Patient(Part):
     """The subject of the document: the address, the Patient resource, the subject and the PDF all come from here."""
 
@@ -84,11 +98,18 @@ class Patient(Part):
     )
     name: Name
     birth_date: Day
+    identifiers: Annotated[list[LocalIdentifier], Field(max_length=20)] = Field(
+        default_factory=list, description="further identifiers, such as hospital numbers"
+    )
     gender: Literal["male", "female", "other", "unknown"] | None = None
+    deceased: bool | None = Field(default=None, description="whether the patient has died; left out: not known")
+    death_date: Day | None = None
     address: Address | None = None
     phones: list[ShortText] = Field(default_factory=list)
     mobile: ShortText | None = None
     current_address: Address | None = Field(default=None, description="where the patient stays for the time being")
+    current_from: Day | None = Field(default=None, description="the first day at the current address")
+    current_until: Day | None = Field(default=None, description="the last day at the current address")
     current_phone: ShortText | None = Field(default=None, description="where to ring for the time being")
 
 
@@ -122,7 +143,7 @@ class Practice(Part):
 
 
 class CareProvider(Part):
-    """Another care provider that must act; the registered practice then gets a copy for information."""
+    """Another recipient than the registered practice."""
 
     ods_code: OdsCode
     mailbox: MailboxId | None = Field(
@@ -310,14 +331,25 @@ class Request(_Root):
     documents: Annotated[list[RequestedDocument], Field(max_length=50)] = Field(
         default_factory=list, description="without a primary one, the report is rendered from the consultation"
     )
+    attention: ShortText | None = Field(
+        default=None, description="the person or department at the recipient whom the document is for"
+    )
+    recipient_type: Literal["FA", "FI"] | None = Field(
+        default=None, description="FA: for action; FI: for information; left out: as the use case has it"
+    )
     title: ShortText | None = Field(default=None, description="what the document is called")
     document_type: Concept | None = Field(default=None, description="what kind of document it is")
     care_setting: Concept | None = Field(
         default=None,
-        description="the kind of service that sends the document: specification 2.0 requires it of a generic document",
+        description="the kind of service that sends the document; left out: the mailbox's. Specification 2.0 wants it",
     )
     event: Event | None = None
-    care_provider: CareProvider | None = None
+    care_provider: CareProvider | None = Field(
+        default=None, description="who must act; the registered practice then gets a copy for information"
+    )
+    copy_to: Annotated[list[CareProvider], Field(max_length=20)] = Field(
+        default_factory=list, description="further recipients, who get a copy for information"
+    )
     authors: Annotated[list[Annotated[Author, Field(strict=False)]], Field(max_length=4)] = Field(
         default_factory=list, description="left out: the practitioner"
     )
@@ -388,6 +420,12 @@ class Request(_Root):
         return documents + [
             (f"resources[{number}]", file.key) for number, file in enumerate(self.resources) if file.key
         ]
+
+    @property
+    def others(self) -> dict[str, CareProvider]:
+        """The recipients beside the registered practice, by field."""
+        first = {"care_provider": self.care_provider} if self.care_provider else {}
+        return first | {f"copy_to[{index}]": other for index, other in enumerate(self.copy_to)}
 
     @property
     def documents_in_order(self) -> list[RequestedDocument]:

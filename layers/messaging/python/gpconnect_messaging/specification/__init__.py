@@ -69,6 +69,8 @@ class Specification:
     report: ReportDesign
     author_may_be_unknown: bool
     """Whether the sending system stands in as author where no person is known."""
+    version_in_meta: bool = False
+    """Whether a replacement's meta.versionId says which version it is."""
     document_types: Mapping[str, str] | None = None
     """Approved Composition.type codes and their words; None: any document type."""
 
@@ -92,6 +94,7 @@ SPECIFICATIONS = {
         confidential=Confidentiality.NOT_SENT,
         report=ReportDesign.SUMMARY,
         author_may_be_unknown=True,  # GPCM-SD-107
+        version_in_meta=True,
         document_types=APPROVED_DOCUMENT_TYPES,
     ),
 }
