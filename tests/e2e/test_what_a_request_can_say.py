@@ -23,7 +23,9 @@ SAID: dict[str, tuple[dict[str, Any], list[str]]] = {
     "that the patient has died": ({"patient__deceased": True}, ['<deceasedBoolean value="true"/>']),
     "one name": ({"patient__name": {"family": "WRIGHT", "given": []}}, ['<family value="WRIGHT"/></name>']),
     "a mobile": ({"patient__mobile": "07700 900106"}, ['<value value="07700 900106"/><use value="mobile"/>']),
-    "where to ring now": ({"patient__current_phone": "01632 960106"}, ['<value value="01632 960106"/><use value="temp"/>']),
+    "where to ring now": (
+        {"patient__current_phone": "01632 960106"}, ['<value value="01632 960106"/><use value="temp"/>']
+    ),
     "a temporary address": (
         {"patient__current_address": ADDRESS, "patient__current_until": "2026-12-24"},
         ['<address><use value="temp"/>', '<period><end value="2026-12-24"/></period>'],
