@@ -70,9 +70,14 @@ def test_no_document_is_refused_for_want_of_a_care_setting() -> None:
 @pytest.mark.requirement("GPCM-SD-CS-043", "GPCM-SD-GE-268")
 @pytest.mark.parametrize("field", ["recipient_type", "title", "document_type"])
 def test_what_1_5_prescribes_a_request_of_2_0_may_say(field: str) -> None:
-    said = {"recipient_type": "FI", "title": "Mine", "document_type": {"code": "823681000000100", "display": "Letter"}}
-    assert broken("consultation-report-1.5", **{field: said[field]}) == [field]
-    assert broken("consultation-report-2.0", **{field: said[field]}) == []
+    values = {
+        "recipient_type": "FI",
+        "title": "Mine",
+        "document_type": {"code": "823681000000100", "display": "Letter"},
+    }
+    said: dict[str, Any] = {field: values[field]}
+    assert broken("consultation-report-1.5", **said) == [field]
+    assert broken("consultation-report-2.0", **said) == []
     assert broken(GENERIC, recipient_type="FI") == ["recipient_type"]
     assert broken(DISCHARGE, recipient_type="FI") == []
 
@@ -107,7 +112,7 @@ def test_in_2_0_the_document_type_must_be_approved_in_general_or_for_the_mailbox
 
 @pytest.mark.requirement("GPCM-SD-CS-060")
 def test_only_a_consultation_report_of_1_5_has_the_registered_practice_as_the_only_recipient() -> None:
-    others = {"care_provider": {"ods_code": "FA565"}, "copy_to": [{"ods_code": "FA566"}]}
+    others: dict[str, Any] = {"care_provider": {"ods_code": "FA565"}, "copy_to": [{"ods_code": "FA566"}]}
     assert broken("consultation-report-1.5", **others) == ["care_provider", "copy_to[0]"]
     assert all(broken(name, **others) == [] for name in ("consultation-report-2.0", DISCHARGE, GENERIC, ONLINE))
 

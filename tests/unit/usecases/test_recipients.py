@@ -1,4 +1,5 @@
 import re
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,8 @@ def test_the_copy_has_the_message_id_that_a_single_message_would_have_had() -> N
 
 @pytest.mark.requirement("GPCM-SD-056", "FHIR-MR-01")
 def test_in_2_0_others_are_looked_up_and_the_practice_is_still_found_by_the_patient() -> None:
-    name, others = "consultation-report-2.0", {"care_provider": {"ods_code": "FA565"}, "copy_to": [{"ods_code": "X26"}]}
+    name = "consultation-report-2.0"
+    others: dict[str, Any] = {"care_provider": {"ods_code": "FA565"}, "copy_to": [{"ods_code": "X26"}]}
     messages = messages_of(name, recipient_type="FI", **others)
     assert [envelope(message).organisation for message in messages] == ["FA565", "", "X26"]
     assert envelope(messages[1]).to.startswith("GPPROVIDER_")

@@ -74,8 +74,8 @@ def _births(request: Request, now: datetime) -> Iterator[Reason]:
             yield Reason(field, "lies in the future: check the date")
     if patient.current_from and patient.current_until and patient.current_until < patient.current_from:
         yield Reason("patient.current_until", "lies before current_from: check both")
-    for field, day in (("current_from", patient.current_from), ("current_until", patient.current_until)):
-        if day and patient.current_address is None:
+    for field in ("current_from", "current_until"):
+        if getattr(patient, field) and patient.current_address is None:
             yield Reason(f"patient.{field}", "is given without current_address: give that too, or leave it out")
 
 
