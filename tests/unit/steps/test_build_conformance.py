@@ -64,7 +64,11 @@ def test_advice_that_a_message_goes_against_is_a_warning_on_the_record_and_on_bo
     record = product.row(message.message_id)
     [warning] = record.history.of(EventType.BUILT)[0].details["advice"]
     assert warning.startswith("GPCM-SD-032: The practitioner, if known, has SDS user id")
-    shown = view(record, Search(product.table, "ledger", product.clock).summaries([message.message_id])[0], CREATED_AT)
+    shown = view(
+        record,
+        Search(cast("Any", product.table), "ledger", product.clock).summaries([message.message_id])[0],
+        CREATED_AT,
+    )
     assert shown.as_json()["warnings"] == [warning]
     assert "1 warning" in shown.timeline[0].words
 
