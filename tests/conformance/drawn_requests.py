@@ -43,6 +43,13 @@ _WORDS = (
 )  # fmt: skip
 _FAMILIES = ("WRIGHT", "O'Brien", "Müller", "van der Berg", "Smith-Jones", "ÅKESSON", "De Souza")
 _CONCEPTS = ("371531000", "789718008", "58000006", "271649006", "271650006", "75367002", "149971000000103")
+_EXAMPLES = {
+    "gmp_number": ["G1234567", "G9012345"],
+    "hcpc_number": ["PH12345", "PYL012345"],
+    "nmc_number": ["12A3456B"],
+    "system": ["https://clinic.example/Id/staff", "urn:oid:2.16.840.1.113883.2.1.9999"],
+}
+"""Texts of forms that are not drawn, by the field's name."""
 _PROFESSIONAL_DIGITS = re.compile(r"\^\[0-9\]\{(\d+)(?:,(\d+))?\}\$")
 
 
@@ -141,10 +148,10 @@ class Drawing:
             return random.choice(["A20047", "B81016", "RX809", "Y90003", "FA565"])
         if pattern == f"^{MAILBOX_ID}$":
             return random.choice(["A20047OT001", "X26OT002"])
+        if (examples := _EXAMPLES.get(path.rpartition(".")[2])) and pattern:
+            return random.choice(examples)
         if digits := _PROFESSIONAL_DIGITS.fullmatch(pattern):
             return "".join(random.choices("0123456789", k=int(digits[2] or digits[1])))
-        if path == "LocalIdentifier.system":
-            return random.choice(["https://fhir.hospital.nhs.uk/Id/patient", "http://pas.example.org/mrn"])
         if pattern == "^[!-~]{1,50}$":
             return random.choice(["kg", "mm[Hg]", "%", "/min", "{score}", "Cel"])
         if path.endswith("content_type"):
@@ -165,6 +172,8 @@ class Drawing:
         content["organisation"]["ods_code"] = mailbox.ods_code
         needed = set(definition.needs)
         if rules.practitioner_required:
+            needed.add("practitioner")
+        if content.get("other_practitioners"):
             needed.add("practitioner")
         for name in needed - content.keys():
             content[name] = self._value(SCHEMA["$defs"]["Request"]["properties"][name], f"Request.{name}", 1)
@@ -201,6 +210,10 @@ class Drawing:
             content["registered_practice"]["ods_code"] = "A20047"
 
     def _patient(self, patient: dict[str, Any]) -> None:
+        if patient.get("nhs_number_status") != "01" and self.random.random() < 0.8:  # FHIR-PDS-02
+            patient.setdefault("gender", "other")
+            patient.setdefault("address", {"lines": ["1 Example Row"]}).setdefault("postcode", "LS1 4AP")
+            patient["name"]["given"] = patient["name"]["given"] or ["Ada"]
         if "death_date" in patient:
             patient |= {"death_date": "2026-11-20", "deceased": True}
         if "current_address" not in patient:

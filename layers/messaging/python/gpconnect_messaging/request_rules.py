@@ -9,7 +9,7 @@ from gpconnect_messaging.itk3.people import names_nhs_number
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.media_types import UNSUPPORTED, find_media_type, media_type
 from gpconnect_messaging.requests.damage import damage
-from gpconnect_messaging.requests.models import Author, Patient, Request, Withdrawal
+from gpconnect_messaging.requests.models import VERIFIED, Author, Patient, Request, Withdrawal
 from gpconnect_messaging.requests.plausibility import implausible
 from gpconnect_messaging.requests.refusal import Reason
 from gpconnect_messaging.routing.automatic import surname_fault
@@ -86,7 +86,7 @@ def _nhs_number(request: Request, numbers: NumberRange) -> Iterator[Reason]:
 
 def _described(patient: Patient) -> Iterator[Reason]:
     """Yield what else identifies a patient whose NHS number is not verified (FHIR-PDS-02)."""
-    if patient.nhs_number_status == "01":
+    if patient.verification == VERIFIED:
         return
     needed = {
         "name.given": patient.name.given,
@@ -128,6 +128,8 @@ def _people(request: Request, rules: VersionRules, specification: Specification)
             yield Reason("practitioner", f"is missing: specification {specification.version} requires it")
         elif not request.authors and not specification.author_may_be_unknown:  # GPCM-SD-OC-009, GPCM-SD-GE-009
             yield Reason("authors", "is missing: say who wrote it, or name the practitioner")
+        if request.other_practitioners:
+            yield Reason("practitioner", "is missing: name the first of the practitioners there")
 
 
 def _document(request: Request, mailbox: MailboxSettings) -> Iterator[Reason]:
