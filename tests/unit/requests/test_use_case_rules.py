@@ -85,7 +85,6 @@ def test_what_1_5_prescribes_a_request_of_2_0_may_say(field: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "fields"),
     [
-        ({"identifiers": [{"system": "https://fhir.nhs.uk/Id/nhs-number", "value": "1"}]}, ["identifiers[0]"]),
         ({"identifiers": [{"system": "https://a.example/Id", "value": "943 476 5919"}]}, ["identifiers[0]"]),
         ({"identifiers": [{"system": "https://a.example/Id", "value": "H 1"}] * 2}, ["identifiers[1]"]),
         ({"deceased": False, "death_date": "2026-11-01"}, ["deceased"]),
