@@ -43,6 +43,13 @@ _WORDS = (
 )  # fmt: skip
 _FAMILIES = ("WRIGHT", "O'Brien", "Müller", "van der Berg", "Smith-Jones", "ÅKESSON", "De Souza")
 _CONCEPTS = ("371531000", "789718008", "58000006", "271649006", "271650006", "75367002", "149971000000103")
+_EXAMPLES = {
+    "gmp_number": ["G1234567", "G9012345"],
+    "hcpc_number": ["PH12345", "PYL012345"],
+    "nmc_number": ["12A3456B"],
+    "system": ["https://clinic.example/Id/staff", "urn:oid:2.16.840.1.113883.2.1.9999"],
+}
+"""Texts of forms that are not drawn, by the field's name."""
 _PROFESSIONAL_DIGITS = re.compile(r"\^\[0-9\]\{(\d+)(?:,(\d+))?\}\$")
 
 
@@ -141,6 +148,8 @@ class Drawing:
             return random.choice(["A20047", "B81016", "RX809", "Y90003", "FA565"])
         if pattern == f"^{MAILBOX_ID}$":
             return random.choice(["A20047OT001", "X26OT002"])
+        if (examples := _EXAMPLES.get(path.rpartition(".")[2])) and pattern:
+            return random.choice(examples)
         if digits := _PROFESSIONAL_DIGITS.fullmatch(pattern):
             return "".join(random.choices("0123456789", k=int(digits[2] or digits[1])))
         if pattern == "^[!-~]{1,50}$":
@@ -166,6 +175,8 @@ class Drawing:
             needed.add("practitioner")
         if rules.care_setting_required:
             needed.add("care_setting")
+        if content.get("other_practitioners"):
+            needed.add("practitioner")
         for name in needed - content.keys():
             content[name] = self._value(SCHEMA["$defs"]["Request"]["properties"][name], f"Request.{name}", 1)
         for name in OPTIONAL_FIELDS:

@@ -230,6 +230,37 @@ def test_the_practitioner_has_user_id_official_name_and_phone(specification: Ver
 
 
 @both_specifications
+@pytest.mark.requirement("GPCM-SD-CS-036", "GPCM-SD-OC-025", "GPCM-SD-GE-025", "2.0:GPCM-SD-032", "GPCM-SD-107")
+def test_every_clinician_has_all_numbers_with_their_systems_and_a_role(specification: Version) -> None:
+    numbers = {
+        "sds_role_profile_id": "555000000102", "gmc_number": "1234567", "gmp_number": "G1234567",
+        "gphc_number": "2012345", "hcpc_number": "PH123456", "nmc_number": "12A3456B",
+    }  # fmt: skip
+    name = {"family": "Okafor", "given": ["Ngozi"]}
+    staff = {"system": "https://clinic.example/Id/staff", "value": "S-17"}
+    others = [
+        {**numbers, "identifiers": [staff], "name": name, "role": "Nurse", "author": True},
+        {"sds_user_id": "555000000103", "name": name, "role": "Pharmacist"},
+    ]
+    message = a_message(specification, other_practitioners=others)
+    unknown = {"sds-user-id": "UNK"} if specification is Version.V1_5 else {}
+    systems = values(message, "//f:Practitioner/f:identifier/f:system/@value")
+    assert len(systems) == 1 + len(unknown) + len(numbers) + 1 + 1
+    sent = dict(
+        zip(
+            (system.rpartition("/")[2] for system in systems[1:-1]),
+            values(message, "//f:Practitioner/f:identifier/f:value/@value")[1:-1],
+            strict=True,
+        )
+    )
+    assert sent == unknown | {name.replace("_", "-"): number for name, number in numbers.items()} | {"staff": "S-17"}
+    assert values(message, "//f:PractitionerRole/f:code/f:text/@value")[-2:] == ["Nurse", "Pharmacist"]
+    practitioners = values(message, "//f:entry[f:resource/f:Practitioner]/f:fullUrl/@value")
+    assert values(message, f"{COMPOSITION}/f:author/f:reference/@value") == practitioners[:2]
+    assert values(message, "//f:PractitionerRole/f:practitioner/f:reference/@value")[-2:] == practitioners[1:]
+
+
+@both_specifications
 @pytest.mark.requirement("GPCM-SD-CS-033", "GPCM-SD-CS-034", "GPCM-SD-CS-035", "2.0:GPCM-SD-028")
 def test_the_organisation_has_ods_code_name_and_phone(specification: Version) -> None:
     message = a_message(specification)
@@ -268,7 +299,7 @@ def test_every_document_has_a_section_and_a_binary_the_primary_first(specificati
 def test_every_resource_has_an_id_and_a_profile(specification: Version) -> None:
     root = etree.fromstring(written(a_message(specification)))
     resources = [root, *find(root, "//f:resource/*")]
-    assert len(resources) == 9
+    assert len(resources) == 10
     for resource in resources:
         assert len(find(resource, "f:id/@value")) == 1
         assert len(find(resource, "f:meta/f:profile/@value")) == 1

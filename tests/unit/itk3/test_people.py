@@ -240,6 +240,8 @@ def test_a_person_of_the_message_may_be_named_without_a_reference() -> None:
     performers = [{"display": f"Dr {given} {family}"}, {"identifier": sds}, {"identifier": sds, "display": family}]
     message = sent(observation(performer=performers))
     assert len(values(message, "//f:Observation/f:performer")) == len(performers)
+    gmc = identifier("1234567", "https://fhir.hl7.org.uk/Id/gmc-number")
+    assert refused(observation(performer=[{"identifier": gmc}])) == {"Observation.performer[0].identifier"}
     assert refused(observation(performer=[{"identifier": sds, "display": FAMILY}])) == {
         "Observation.performer[0].display"
     }

@@ -13,6 +13,12 @@ ADDRESS = {"lines": ["1 Example Row"], "city": "Leeds", "district": "West Yorksh
 TIME = "2026-11-20T19:10:00+00:00"
 WEIGHT = {"value": 71.5, "unit": "kg", "code": "kg"}
 
+CLINICIAN = {
+    "sds_user_id": "555000000101", "sds_role_profile_id": "555000000102", "gmc_number": "1234567",
+    "gmp_number": "G1234567", "gphc_number": "2012345", "hcpc_number": "PH123456", "nmc_number": "12A3456B",
+    "identifiers": [{"system": "https://clinic.example/Id/staff", "value": "S-17"}], "name": NAME,
+    "phone": "0113 496 0110",
+}  # fmt: skip
 EVERYTHING: dict[str, Any] = {
     "$schema": "https://example.org/request.schema.json",
     "kind": "send",
@@ -32,7 +38,8 @@ EVERYTHING: dict[str, Any] = {
         "current_address": ADDRESS,
         "current_phone": "0113 496 0102",
     },
-    "practitioner": {"sds_user_id": "555000000101", "name": NAME, "role": "GP", "phone": "0113 496 0110"},
+    "practitioner": {**CLINICIAN, "role": "GP"},
+    "other_practitioners": [{**CLINICIAN, "role": "Pharmacist", "author": True}],
     "organisation": {
         "ods_code": "Y90002",
         "name": "Riverside",

@@ -81,7 +81,16 @@ def test_in_a_sample_ids_are_unique_and_derived_profiles_named_and_references_in
 
 @every_sample
 def test_every_structured_resource_of_a_sample_is_listed_in_a_section(name: str) -> None:
-    unlisted = ("Composition", "Patient", "Practitioner", "Organization", "RelatedPerson", "Device", "Encounter")
+    unlisted = (
+        "Composition",
+        "Patient",
+        "Practitioner",
+        "PractitionerRole",
+        "Organization",
+        "RelatedPerson",
+        "Device",
+        "Encounter",
+    )
     payload = "/f:Bundle/f:entry/f:resource/f:Bundle/f:entry"
     others = " or ".join(f"f:{each}" for each in unlisted)
     for message in messages_of(name):

@@ -118,6 +118,8 @@ def _people(request: Request, rules: VersionRules, specification: Specification)
             yield Reason("practitioner", f"is missing: specification {specification.version} requires it")
         elif not request.authors and not specification.author_may_be_unknown:  # GPCM-SD-OC-009, GPCM-SD-GE-009
             yield Reason("authors", "is missing: say who wrote it, or name the practitioner")
+        if request.other_practitioners:
+            yield Reason("practitioner", "is missing: name the first of the practitioners there")
 
 
 def _document(request: Request, rules: VersionRules, mailbox: MailboxSettings) -> Iterator[Reason]:

@@ -143,9 +143,10 @@ def _organisation(request: Request, design: Design) -> dict[str, str]:
     }
     if request.consultation.confidential:  # GPCM-SD-CS-008
         return always
-    clinician, organisation = request.practitioner, request.organisation
+    clinicians = [*([request.practitioner] if request.practitioner else []), *request.other_practitioners]
+    organisation = request.organisation
     return always | {
-        "clinician": ", ".join(filter(None, [clinician.name.text, clinician.role])) if clinician else "",
+        "clinician": "; ".join(", ".join(filter(None, [one.name.text, one.role])) for one in clinicians),
         "organisation_phone": wording.telephone(organisation.phone),
         "organisation_email": organisation.email or "",
         "branch": organisation.branch or "",

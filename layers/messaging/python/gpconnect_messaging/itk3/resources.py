@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
+from gpconnect_messaging.identifiers import NHS_NUMBER_SYSTEM, PROFESSIONAL_SYSTEMS
 from gpconnect_messaging.itk3.clinical import StructuredPart, concept, structured_part
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
@@ -51,6 +52,8 @@ _AUTHORS = {
 }
 _UNNAMED = "is named by no other part of the message: name it in authors, give consultation.type, or leave it out"
 _UNREFERRED = "is named by no other resource: refer to it in one that the Composition lists, or leave it out"
+_UNKNOWN = "UNK"
+"""The value that live senders write for an SDS user id that they do not know."""
 _ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
 
 
@@ -127,7 +130,7 @@ def _header_organisation(message: Message) -> Resource:
 def _payload(message: Message) -> Resource:
     request = message.request
     people = [
-        *([_practitioner(message, request.practitioner)] if request.practitioner else []),
+        *(resource for role, person in _clinicians(message) for resource in _practitioner(message, role, person)),
         *([_related_person(message, request.related_person)] if request.related_person else []),
         *([_device(message, request.device)] if request.device else []),
         *([_sending_system(message)] if Author.DEVICE in message.authors and not request.device else []),
@@ -170,6 +173,8 @@ def _parts(message: Message) -> dict[str, str]:
     parts = {"Patient/patient": "Patient", "Organization/organisation": "Organization"}
     if request.practitioner:
         parts["Practitioner/practitioner"] = "Practitioner"
+    for number in range(1, len(request.other_practitioners) + 1):
+        parts[f"Practitioner/other-{number}"] = f"Practitioner/{number}"
     if request.related_person:
         parts["RelatedPerson/related-person"] = "RelatedPerson"
     if request.device:
@@ -198,7 +203,7 @@ def _composition(message: Message, structured: StructuredPart) -> Resource:
         "status": "final",
         "subject": _reference(message.resource_id("Patient")),
         "date": message.created_at.isoformat(),
-        "author": [_reference(message.resource_id(_AUTHORS[author])) for author in message.authors],
+        "author": [_reference(message.resource_id(role)) for role in _author_roles(message)],
         "title": message.title,
         "confidentiality": "R" if request.consultation.confidential else "N",
         "custodian": _reference(message.resource_id("Organization")),
@@ -246,11 +251,7 @@ def _encounter(message: Message) -> Resource | None:
     if message.encounter_type is None or any(supplied.type == "Encounter" for supplied in message.supplied):
         return None
     request = message.request
-    seen_with = [
-        _reference(message.resource_id(role))
-        for role, person in (("Practitioner", request.practitioner), ("RelatedPerson", request.related_person))
-        if person
-    ]
+    roles = [role for role, _ in _clinicians(message)] + (["RelatedPerson"] if request.related_person else [])
     resource: Resource = {
         "resourceType": "Encounter",
         "id": message.resource_id("Encounter"),
@@ -270,8 +271,8 @@ def _encounter(message: Message) -> Resource | None:
         "period": _period(request.consultation.start, request.consultation.end),
         "serviceProvider": _reference(message.resource_id("Organization")),
     }
-    if seen_with:
-        resource["participant"] = [{"individual": individual} for individual in seen_with]
+    if roles:
+        resource["participant"] = [{"individual": _reference(message.resource_id(role))} for role in roles]
     if request.location:
         resource["location"] = [{"location": _reference(message.resource_id("Location/0"))}]
     return resource
@@ -390,9 +391,7 @@ def _patient(message: Message) -> Resource:
         "resourceType": "Patient",
         "id": message.resource_id("Patient"),
         "meta": _meta(f"{_CARE_CONNECT}/CareConnect-Patient-1"),
-        "identifier": [
-            {"extension": [verification], "system": "https://fhir.nhs.uk/Id/nhs-number", "value": patient.nhs_number}
-        ],
+        "identifier": [{"extension": [verification], "system": NHS_NUMBER_SYSTEM, "value": patient.nhs_number}],
         "name": [_official_name(patient.name)],
         "birthDate": patient.birth_date.isoformat(),
     }
@@ -405,17 +404,44 @@ def _patient(message: Message) -> Resource:
     return resource
 
 
-def _practitioner(message: Message, practitioner: Practitioner) -> Resource:
+def _clinicians(message: Message) -> list[tuple[str, Practitioner]]:
+    """List the clinicians, each with the role that the id is derived from."""
+    request = message.request
+    first = [("Practitioner", request.practitioner)] if request.practitioner else []
+    return first + [(f"Practitioner/{number}", one) for number, one in enumerate(request.other_practitioners, 1)]
+
+
+def _author_roles(message: Message) -> list[str]:
+    others = enumerate(message.request.other_practitioners, 1)
+    return [_AUTHORS[author] for author in message.authors] + [
+        f"Practitioner/{number}" for number, other in others if other.author
+    ]
+
+
+def _practitioner(message: Message, role: str, practitioner: Practitioner) -> Iterator[Resource]:
+    numbers = practitioner.numbers
+    if message.specification.sds_user_id_required and not practitioner.sds_user_id:
+        numbers.insert(0, (PROFESSIONAL_SYSTEMS["sds_user_id"], _UNKNOWN))
     resource: Resource = {
         "resourceType": "Practitioner",
-        "id": message.resource_id("Practitioner"),
+        "id": message.resource_id(role),
         "meta": _meta(f"{_CARE_CONNECT}/CareConnect-Practitioner-1"),
-        "identifier": [{"system": "https://fhir.nhs.uk/Id/sds-user-id", "value": practitioner.sds_user_id}],
         "name": [_official_name(practitioner.name)],
     }
+    if numbers:
+        resource["identifier"] = [{"system": system, "value": value} for system, value in numbers]
     if practitioner.phone:
         resource["telecom"] = [_work_phone(practitioner.phone)]
-    return resource
+    yield resource
+    if practitioner.role:
+        yield {
+            "resourceType": "PractitionerRole",
+            "id": message.resource_id(role.replace("Practitioner", "PractitionerRole")),
+            "meta": _meta(f"{_CARE_CONNECT}/CareConnect-PractitionerRole-1"),
+            "practitioner": _reference(message.resource_id(role)),
+            "organization": _reference(message.resource_id("Organization")),
+            "code": [{"text": practitioner.role}],
+        }
 
 
 def _organisation(message: Message) -> Resource:

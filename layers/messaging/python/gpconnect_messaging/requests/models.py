@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
+from gpconnect_messaging.identifiers import NHS_NUMBER_SYSTEM, PROFESSIONAL_SYSTEMS
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.media_types import media_type, other_names, supported_types
 from gpconnect_messaging.requests.clinical import Observation, QuestionnaireAnswers, SuppliedResource
@@ -103,15 +104,65 @@ class Patient(Part):
         return self.nhs_number_status or NOT_TRACED
 
 
+class LocalIdentifier(Part):
+    """An identifier that an organisation gives, such as a staff number."""
+
+    system: Annotated[str, Shape("(https://|urn:)[!-;=?-~]{1,200}", "a URI that begins with https:// or urn:")] = Field(
+        description="URI of the system that the value belongs to"
+    )
+    value: Identifier
+
+    @model_validator(mode="after")
+    def _of_a_local_system(self) -> Self:
+        if self.system in {NHS_NUMBER_SYSTEM, *PROFESSIONAL_SYSTEMS.values()}:
+            raise ValueError("system has a field of its own: write the value there")
+        return self
+
+
 class Practitioner(Part):
     """The clinician who saw the patient."""
 
-    sds_user_id: Annotated[str, Shape("[0-9]{12}", "an SDS user id: twelve digits 0-9")] = Field(
-        description="SDS user id: twelve digits"
+    sds_user_id: Annotated[str, Shape("[0-9]{12}", "an SDS user id: twelve digits 0-9")] | None = Field(
+        default=None, description='SDS user id: twelve digits. Leave it out if it is not known: 1.5 then sends "UNK"'
+    )
+    sds_role_profile_id: Annotated[str, Shape("[0-9]{12}", "an SDS role profile id: twelve digits 0-9")] | None = Field(
+        default=None, description="SDS role profile id: twelve digits"
+    )
+    gmc_number: Annotated[str, Shape("[0-9]{7}", "a GMC number: seven digits 0-9")] | None = Field(
+        default=None, description="General Medical Council: seven digits"
+    )
+    gmp_number: Annotated[str, Shape("G[0-9]{7}", "a GMP number: G and seven digits 0-9")] | None = Field(
+        default=None, description="general medical practitioner: G and seven digits"
+    )
+    gphc_number: Annotated[str, Shape("[0-9]{7}", "a GPhC number: seven digits 0-9")] | None = Field(
+        default=None, description="General Pharmaceutical Council: seven digits"
+    )
+    hcpc_number: Annotated[str, Shape("[A-Z]{2,3}[0-9]{4,6}", "an HCPC number such as PH123456")] | None = Field(
+        default=None, description="Health and Care Professions Council, such as PH123456"
+    )
+    nmc_number: Annotated[str, Shape("[0-9]{2}[A-Z][0-9]{4}[A-Z]", "an NMC number such as 12A3456B")] | None = Field(
+        default=None, description="Nursing and Midwifery Council, such as 12A3456B"
+    )
+    identifiers: Annotated[list[LocalIdentifier], Field(max_length=10)] = Field(
+        default_factory=list, description="identifiers of other systems, such as a staff number"
     )
     name: Name
-    role: ShortText | None = None
+    role: ShortText | None = Field(default=None, description="sent as a PractitionerRole as well")
     phone: ShortText | None = None
+
+    @property
+    def numbers(self) -> list[tuple[str, str]]:
+        """The systems and values of all identifiers."""
+        fixed = [(system, getattr(self, field)) for field, system in PROFESSIONAL_SYSTEMS.items()]
+        local = [(identifier.system, identifier.value) for identifier in self.identifiers]
+        return [(system, value) for system, value in fixed + local if value]
+
+
+class OtherPractitioner(Practitioner):
+    """A further clinician who took part."""
+
+    role: ShortText = Field(description="what this clinician did, sent as a PractitionerRole as well")
+    author: bool = Field(default=False, description="true: an author of the document, too")
 
 
 class Organisation(Part):
@@ -312,6 +363,9 @@ class Request(_Root):
     encounter: Identifier = Field(description="the sender's unique id of the encounter (SenderReference)")
     patient: Patient
     practitioner: Practitioner | None = Field(default=None, description="required by specification 1.5")
+    other_practitioners: Annotated[list[OtherPractitioner], Field(max_length=20)] = Field(
+        default_factory=list, description="further clinicians, beside the practitioner"
+    )
     organisation: Organisation
     registered_practice: Practice | None = None
     clinically_relevant: bool = Field(

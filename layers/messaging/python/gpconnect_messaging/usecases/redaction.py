@@ -28,7 +28,8 @@ def redacted(request: Request) -> Request:
 
 def _without_the_consultation(request: Request) -> Request:
     left_out = ("sections", "follow_up_actions", "unsent_attachments")
-    changes = {
+    changes: dict[str, object] = {
+        "other_practitioners": [],
         "consultation": request.consultation.model_copy(update={"type": None} | {name: [] for name in left_out}),
         "documents": [_retitled(request, request.primary)] if request.primary else [],
         "organisation": request.organisation.model_copy(update={"address": None, "email": None, "branch": None}),
