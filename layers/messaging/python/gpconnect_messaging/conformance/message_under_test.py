@@ -2,9 +2,8 @@
 
 from functools import cached_property
 
-from gpconnect_messaging.conformance.check_result import CheckResult
 from gpconnect_messaging.conformance.headers import Headers
-from gpconnect_messaging.conformance.structure import Kind, validate_structure
+from gpconnect_messaging.conformance.structure import Structure, validate_structure
 from gpconnect_messaging.conformance.tree import Node, Tree
 from gpconnect_messaging.specification import UseCase, Version
 from gpconnect_messaging.usecases import USE_CASES
@@ -170,8 +169,8 @@ class MessageUnderTest:
         )
 
     @cached_property
-    def form(self) -> dict[Kind, CheckResult]:
-        """The results of the structure checks by kind, from one walk over the message."""
+    def structure(self) -> Structure:
+        """The results of the structure checks, from one walk over the message."""
         return validate_structure(self.root, ordered=self.ordered)
 
     @cached_property
