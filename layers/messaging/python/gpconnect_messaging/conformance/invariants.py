@@ -102,18 +102,17 @@ def _hl7_codes() -> dict[str, frozenset[str]]:
     return {system: frozenset(codes) for system, *codes in map(str.split, text.splitlines())}
 
 
-def _published(node: Node) -> bool:
-    system, code = node.text("system"), node.text("code")
-    name = system.removeprefix(_HL7)
-    if name == system or name.startswith("sid/"):  # another publisher's system
-        return True
-    codes = _hl7_codes().get(name)
+def _coded(node: Node) -> bool:
+    system = node.text("system")
+    if not system.startswith(_HL7) or system.startswith(f"{_HL7}sid/"):  # another publisher's system
+        return not system or ":" in system
+    codes, code = _hl7_codes().get(system.removeprefix(_HL7)), node.text("code")
     return codes is not None and (not code or not codes or code in codes)
 
 
 _UCUM, _CURRENCY = "http://unitsofmeasure.org", "urn:iso:std:iso:4217"
 _ABSOLUTE: Invariant = ("a system is an absolute URI", lambda node: ":" in (node.text("system") or ":"))
-_CODED = (_ABSOLUTE, ("HL7 publishes the system and the code", lambda node: _published(node)))
+_CODED = (("a system is an absolute URI, and HL7 publishes the systems and codes of its own", _coded),)
 _QUANTITY = (_needs("qty-3", "code", "system"), *_CODED)
 
 

@@ -69,11 +69,19 @@ class Node:
     @property
     def path(self) -> str:
         """The element's path; siblings of one name are counted from 1: `Bundle/entry[2]/resource/Patient`."""
-        if self.parent is None:
-            return self.name
-        siblings = self.parent.all(self.name)
-        index = f"[{siblings.index(self) + 1}]" if len(siblings) > 1 else ""
-        return f"{self.parent.path}/{self.name}{index}"
+        return self.path_among({})
+
+    def path_among(self, known: dict[int, str]) -> str:
+        """Return the path; `known` has the paths of nodes by `id`, and takes those that are made on the way."""
+        path = known.get(id(self))
+        if path is None:
+            path = self.name
+            if self.parent is not None:
+                siblings = self.parent.all(self.name)
+                index = f"[{siblings.index(self) + 1}]" if len(siblings) > 1 else ""
+                path = f"{self.parent.path_among(known)}/{self.name}{index}"
+            known[id(self)] = path
+        return path
 
     def all(self, name: str) -> list["Node"]:
         """List the children of that name."""

@@ -67,7 +67,9 @@ def _in_the_calendar(value: str) -> bool:
 
 def _looks_as_it_is(value: str) -> bool:
     """Whether a code has no look-alike characters: a person would take it for another code, a computer for none."""
-    return all(item.isascii() or (is_visible(item) and unicodedata.category(item) != "Nd") for item in value)
+    return value.isascii() or all(
+        item.isascii() or (is_visible(item) and unicodedata.category(item) != "Nd") for item in value
+    )
 
 
 def _fits(value: str) -> bool:
