@@ -13,6 +13,7 @@ from gpconnect_messaging.conformance.message_under_test import (
     NHS_NUMBER,
     ODS_CODE,
     SDS_USER,
+    SNOMED_CT,
     MessageUnderTest,
 )
 from gpconnect_messaging.conformance.rules import (
@@ -33,7 +34,7 @@ from gpconnect_messaging.conformance.rules import (
     refers,
 )
 from gpconnect_messaging.conformance.tree import Content, Node
-from gpconnect_messaging.identifiers import SNOMED_CT, is_concept_id
+from gpconnect_messaging.identifiers import is_concept_id
 from gpconnect_messaging.specification import Version
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
