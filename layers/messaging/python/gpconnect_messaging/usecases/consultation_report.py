@@ -37,5 +37,5 @@ CONSULTATION_REPORT = UseCaseDefinition(
     recipient_type=RecipientType.FOR_ACTION,  # GPCM-SD-CS-043
     primary_content_types=frozenset({"application/pdf"}),  # GPCM-SD-CS-028
     rendered=True,
-    takes=frozenset({"care_setting", "event"}),
+    takes=frozenset({"care_setting", "event", "authors", "related_person", "device"}),
 )
