@@ -313,7 +313,7 @@ def test_mailboxes_default_to_the_current_specification() -> None:
         "document_types": [],
         "infrastructure_acknowledgement_seconds": 86_400,
         "business_acknowledgement_seconds": 432_000,
-        "pds_lookup": False,
+        "pds_lookup": None,
         "escalate_after_seconds": 14_400,
         "hold_window_seconds": 9_900,
         "warn_before_seconds": 600,

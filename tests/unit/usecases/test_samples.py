@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from lxml import etree
 
-from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.conformance import broken_requirements
 from gpconnect_messaging.documents.gate import REFUSING
 from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.compose import compose, envelope
@@ -56,7 +56,7 @@ def test_a_sample_is_valid_fhir(name: str, stu3: etree.XMLSchema) -> None:
 def test_a_sample_breaks_no_requirement_for_any_of_its_recipients(name: str) -> None:
     for message in messages_of(name):
         sizes = [(REQUESTS / name / each.key).stat().st_size for each in message.request.documents_in_order]
-        broken = broken_musts(compose(message, sizes), envelope(message), message.mailbox.specification)
+        broken = broken_requirements(compose(message, sizes), envelope(message), message.mailbox.specification)
         assert [f"{finding.id} {finding.message}" for finding in broken] == []
 
 

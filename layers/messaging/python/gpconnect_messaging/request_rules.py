@@ -8,7 +8,7 @@ from gpconnect_messaging.identifiers import OWN_MAILBOX_ID_RULE, NumberRange, is
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.media_types import UNSUPPORTED, find_media_type, media_type
 from gpconnect_messaging.requests.damage import damage
-from gpconnect_messaging.requests.models import Author, Patient, Request, Withdrawal
+from gpconnect_messaging.requests.models import VERIFIED, Author, Patient, Request, Withdrawal
 from gpconnect_messaging.requests.plausibility import implausible
 from gpconnect_messaging.requests.refusal import Reason
 from gpconnect_messaging.routing.automatic import surname_fault
@@ -76,7 +76,7 @@ def _nhs_number(request: Request, numbers: NumberRange) -> Iterator[Reason]:
 
 def _described(patient: Patient) -> Iterator[Reason]:
     """Yield what else identifies a patient whose NHS number is not verified (FHIR-PDS-02)."""
-    if patient.nhs_number_status == "01":
+    if patient.verification == VERIFIED:
         return
     needed = {
         "name.given": patient.name.given,

@@ -30,7 +30,15 @@ Resource = dict[str, Any]
 _ITK = "https://fhir.nhs.uk/STU3/StructureDefinition"
 _CARE_CONNECT = "https://fhir.hl7.org.uk/STU3/StructureDefinition"
 _VERIFICATION = "CareConnect-NHSNumberVerificationStatus-1"
-_VERIFICATION_DISPLAY = {"01": "Number present and verified", "02": "Number present but not traced"}
+_VERIFICATION_DISPLAY = {
+    "01": "Number present and verified",
+    "02": "Number present but not traced",
+    "03": "Trace required",
+    "04": "Trace attempted - No match or multiple match found",
+    "05": "Trace needs to be resolved - (NHS number or patient detail conflict)",
+    "06": "Trace in progress",
+    "08": "Trace postponed (baby under six weeks old)",
+}
 _UUID_SYSTEM = "https://tools.ietf.org/html/rfc4122"
 _CARE_SETTING = f"{_CARE_CONNECT}/Extension-CareConnect-CareSettingType-1"
 """The extension of CareConnect-Composition-1, since our Composition claims that profile. ITK3 publishes one of the same
@@ -373,8 +381,8 @@ def _patient(message: Message) -> Resource:
             "coding": [
                 {
                     "system": f"https://fhir.hl7.org.uk/STU3/CodeSystem/{_VERIFICATION}",
-                    "code": patient.nhs_number_status,
-                    "display": _VERIFICATION_DISPLAY[patient.nhs_number_status],
+                    "code": patient.verification,
+                    "display": _VERIFICATION_DISPLAY[patient.verification],
                 }
             ]
         },

@@ -74,9 +74,8 @@ class MailboxSettings:
     """How long after sending the infrastructure acknowledgement is due. Then the message is OVERDUE."""
     business_acknowledgement_seconds: int = 432_000
     """How long after sending the business acknowledgement is due. Then the message is OVERDUE."""
-    pds_lookup: bool = False
-    """Whether the builder asks PDS for a patient's registered practice (GPCM-SD-CS-072). Needs the environment's
-    `pds`."""
+    pds_lookup: bool | None = None
+    """Whether the builder asks PDS about the patient (GPCM-SD-CS-072). None: if the environment has `pds`."""
     escalate_after_seconds: int = 14_400
     """Time from the first delivery of a notification about this mailbox to escalation, unless it is acknowledged."""
     hold_window_seconds: int = 9_900
@@ -184,8 +183,8 @@ def _one_of(choices: type[StrEnum]) -> SettingRule:
     return SettingRule(f"must be one of {', '.join(choices)}", choices)
 
 
-def _switch(value: Any) -> bool:
-    if not isinstance(value, bool):
+def _switch(value: Any) -> bool | None:
+    if not isinstance(value, bool | None):
         raise ValueError
     return value
 
@@ -202,7 +201,7 @@ RULES: Mapping[str, SettingRule] = {
     "document_types": _texts(is_concept_id, "SNOMED CT concept ids"),
     "infrastructure_acknowledgement_seconds": _whole(1, LONGEST_WAIT),
     "business_acknowledgement_seconds": _whole(1, LONGEST_WAIT),
-    "pds_lookup": SettingRule("must be true or false", _switch),
+    "pds_lookup": SettingRule("must be true or false, or null", _switch),
     "escalate_after_seconds": _whole(1, LONGEST_WAIT),
     "hold_window_seconds": _whole(0, LONGEST_HOLD),
     "warn_before_seconds": _whole(1, LONGEST_HOLD - 1),

@@ -91,12 +91,18 @@ class LocalIdentifier(Part):
         return self
 
 
+VERIFIED, NOT_TRACED, IN_CONFLICT = "01", "02", "05"
+
+
 class Patient(Part):
     """The subject of the document: the address, the Patient resource, the subject and the PDF all come from here."""
 
     nhs_number: NhsNumber
-    nhs_number_status: Literal["01", "02"] = Field(
-        default="01", description="01: present and verified with PDS; 02: present but not traced"
+    nhs_number_status: Literal["01", "02", "03", "04", "05", "06", "08"] | None = Field(
+        default=None,
+        description="what the sender knows of the number, if the product does not ask PDS: 01 verified with PDS, 02 "
+        "not traced, 03 trace required, 04 traced without a match, 05 in conflict with PDS, 06 trace in progress, 08 "
+        "trace postponed (baby under six weeks); left out: 02",
     )
     name: Name
     birth_date: Day
@@ -106,6 +112,11 @@ class Patient(Part):
     mobile: ShortText | None = None
     current_address: Address | None = Field(default=None, description="where the patient stays for the time being")
     current_phone: ShortText | None = Field(default=None, description="where to ring for the time being")
+
+    @property
+    def verification(self) -> str:
+        """The verification status of the NHS number: what was really done (decision 51)."""
+        return self.nhs_number_status or NOT_TRACED
 
 
 class Practitioner(Part):
@@ -444,6 +455,10 @@ class Request(_Root):
         return documents + [
             (f"resources[{number}]", file.key) for number, file in enumerate(self.resources) if file.key
         ]
+
+    def with_number_status(self, status: str) -> "Request":
+        """Return the request with this verification status of the NHS number."""
+        return self.model_copy(update={"patient": self.patient.model_copy(update={"nhs_number_status": status})})
 
     @property
     def documents_in_order(self) -> list[RequestedDocument]:
