@@ -8,7 +8,7 @@ from gpconnect_messaging.identifiers import OWN_MAILBOX_ID_RULE, NumberRange, is
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.media_types import UNSUPPORTED, find_media_type, media_type
 from gpconnect_messaging.requests.damage import damage
-from gpconnect_messaging.requests.models import Author, Patient, Request, Withdrawal
+from gpconnect_messaging.requests.models import Author, Patient, Request, Withdrawal, coded_kinds
 from gpconnect_messaging.requests.plausibility import implausible
 from gpconnect_messaging.requests.refusal import Reason
 from gpconnect_messaging.routing.automatic import surname_fault
@@ -46,6 +46,7 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
         )
         return
     yield from _people(request, rules, mailbox.specification_rules)
+    yield from _coded(request)
     yield from _document(request, rules, mailbox)
     if request.care_provider and not rules.care_provider_allowed:  # GPCM-SD-056 (2.0)
         yield Reason(
@@ -118,6 +119,17 @@ def _people(request: Request, rules: VersionRules, specification: Specification)
             yield Reason("practitioner", f"is missing: specification {specification.version} requires it")
         elif not request.authors and not specification.author_may_be_unknown:  # GPCM-SD-OC-009, GPCM-SD-GE-009
             yield Reason("authors", "is missing: say who wrote it, or name the practitioner")
+
+
+def _coded(request: Request) -> Iterator[Reason]:
+    """Yield why coded items may not be sent as FHIR resources."""
+    allowed = USE_CASES[request.use_case].coded_kinds
+    for field, kind in coded_kinds(request.consultation):
+        if kind not in allowed:
+            name = "code" if kind == "result" else "kind"
+            yield Reason(f"{field}.{name}", f"use case {request.use_case} takes no coded {kind}: leave it out")
+        elif kind != "result" and request.practitioner is None:  # GPCM-SD-GE-101, 166 and 235: who recorded it
+            yield Reason("practitioner", f"is missing: {field}.kind needs to know who recorded it")
 
 
 def _document(request: Request, rules: VersionRules, mailbox: MailboxSettings) -> Iterator[Reason]:

@@ -5,6 +5,7 @@ Source: GPCM-SD-CS-017 … 046 (1.5); GPCM-SD-115 and the Consultation Summary r
 
 from gpconnect_messaging.specification import UseCase, Version
 from gpconnect_messaging.usecases.definition import (
+    CODED_KINDS,
     WORDING_2_0,
     Code,
     RecipientType,
@@ -38,4 +39,5 @@ CONSULTATION_REPORT = UseCaseDefinition(
     primary_content_types=frozenset({"application/pdf"}),  # GPCM-SD-CS-028
     rendered=True,
     takes=frozenset({"care_setting", "event"}),
+    coded_kinds=CODED_KINDS,
 )
