@@ -64,7 +64,7 @@ class _Statements:
                 statusReason={"valueCodeableConcept": {"text": _NO_INFORMATION}},
                 statusChangeDate={"valueDateTime": item.end.isoformat()},
             )
-            extension.append(_extension(_CARE_CONNECT, "MedicationStatusReason-1", extension=reason))
+            extension.append(_extension(_NHS, "GPC-MedicationStatusReason-1", extension=reason))
         plan = self._new("MedicationRequest")
         plan |= {
             "extension": extension,
@@ -110,17 +110,15 @@ class _Statements:
         }
 
     def allergy(self, item: CodedItem) -> Iterator[Resource]:
-        extension = []
-        if self.context:
-            associated = {"url": "http://hl7.org/fhir/StructureDefinition/encounter-associatedEncounter"}
-            extension.append(associated | {"valueReference": self.context["context"]})
+        # No associatedEncounter, which GE-088 advises: FHIR STU3 allows that extension in an Encounter alone.
+        ended = {}
         if item.end:
-            ended = _inner(
+            dates = _inner(
                 endDate={"valueDateTime": item.end.isoformat()}, reasonEnded={"valueString": _NO_INFORMATION}
             )
-            extension.append(_extension(_CARE_CONNECT, "AllergyIntoleranceEnd-1", extension=ended))
+            ended["extension"] = [_extension(_NHS, "GPC-AllergyIntoleranceEnd-1", extension=dates)]
         yield self._new("AllergyIntolerance") | {
-            **({"extension": extension} if extension else {}),
+            **ended,
             "clinicalStatus": item.status or "active",
             "verificationStatus": "unconfirmed",
             "category": [item.cause],

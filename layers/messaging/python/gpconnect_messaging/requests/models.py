@@ -210,7 +210,7 @@ class CodedItem(Part):
         needed, statuses, taken = KINDS[kind] if kind else ((), (), ())
         for name in needed:
             if not getattr(self, name):
-                raise ValueError(f"{name}: is missing: a {kind} needs it")
+                raise ValueError(f"{name}: is missing: the {kind} needs it")
         for name in ("status", "prescription", "significance", "cause", "reaction", "start", "end"):
             if getattr(self, name) and name not in (*needed, *taken):
                 raise ValueError(f"{name}: is not for {f'a {kind}' if kind else 'an item without kind'}: leave it out")
