@@ -5,6 +5,7 @@ Source: GPCM-SD-CS-017 … 046 (1.5); GPCM-SD-115 and the Consultation Summary r
 
 from gpconnect_messaging.specification import UseCase, Version
 from gpconnect_messaging.usecases.definition import (
+    CODED_KINDS,
     WORDING_2_0,
     Code,
     RecipientType,
@@ -57,4 +58,5 @@ CONSULTATION_REPORT = UseCaseDefinition(
             "device",
         }
     ),
+    coded_kinds=CODED_KINDS,
 )

@@ -246,7 +246,7 @@ def _practitioner_described(message: MessageUnderTest) -> CheckResult:
         [violation for part in parts if (violation := part(node, message))] for node in nodes
     ]
     # The requirement is about the sending practitioner: of several, the one with most of it.
-    return check_result(nodes, min(found, key=len, default=[]))
+    return check_result(nodes, sorted(found, key=len)[0] if found else [])
 
 
 def _practitioner_is_author(subject: Node, message: MessageUnderTest) -> Violation | None:
