@@ -105,7 +105,8 @@ def test_the_sample_has_every_kind_and_every_resource_is_in_a_section(version: V
     listed = set(values(xml, "//f:Composition/f:section/f:entry/f:reference/@value"))
     for kind in RESOURCES:
         urls = set(values(xml, f"//f:entry[f:resource/f:{kind}]/f:fullUrl/@value"))
-        assert urls and urls <= listed, kind
+        assert urls, kind
+        assert urls <= listed, kind
 
 
 @pytest.mark.requirement("GPCM-SD-CS-009")

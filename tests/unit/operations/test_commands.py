@@ -561,6 +561,7 @@ def test_what_begins_as_a_message_is_held_to_be_one(terminal: Terminal, tmp_path
 
 def test_a_request_is_written_from_answers_and_only_its_writer_can_read_it(terminal: Terminal, tmp_path: Path) -> None:
     answers = ["y90001ot001", "", "9658218866", "965 821 8865", "Garth", "WRIGHT", "14/11/1933", "1933-11-14",
+               "", "1 Example Row", "LS1 4AP",
                "555000000101", "Ada", "Okafor", "Y90001", "Riverside Out of Hours", "0113 496 0100", "A20047",
                "2026-11-20T19:40+00:00", "", "A sore throat."]  # fmt: skip
     folder = tmp_path / "report"
