@@ -57,6 +57,6 @@ CONSULTATION_REPORT = UseCaseDefinition(
             "related_person",
             "device",
         }
-    ),
+    ),  # fmt: skip
     coded_kinds=CODED_KINDS,
 )
