@@ -33,7 +33,7 @@ PROFESSIONAL_SYSTEMS = {
 }
 """The systems of a professional's numbers, by the names that requests use."""
 URI = (
-    "(https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{1,200}|urn:oid:[0-2]([.](0|[1-9][0-9]{0,19})){1,20}"
+    "(https?://[a-z0-9-]+([.][a-z0-9-]+)+(/[A-Za-z0-9._~-]+)*|urn:oid:[0-2]([.](0|[1-9][0-9]{0,19})){1,20}"
     "|urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 )
 URI_RULE = "a URI that begins with https://, http://, urn:oid: or urn:uuid:"

@@ -89,7 +89,7 @@ class LocalIdentifier(Part):
     """An identifier of a local system, such as a hospital number or a staff number."""
 
     system: Annotated[str, Shape(URI, URI_RULE)] = Field(
-        description=f"the system that the value belongs to: {URI_RULE}"
+        max_length=255, description=f"the system that the value belongs to: {URI_RULE}"
     )
     value: Identifier
 
