@@ -130,6 +130,8 @@ def _people(request: Request, rules: VersionRules, specification: Specification)
             yield Reason("authors", "is missing: say who wrote it, or name the practitioner")
         if request.other_practitioners:
             yield Reason("practitioner", "is missing: name the first of the practitioners there")
+    elif rules.practitioner_required and request.authors and Author.PRACTITIONER not in request.authors:
+        yield Reason("authors", f"must name the practitioner: specification {specification.version} requires it")
 
 
 def _document(request: Request, mailbox: MailboxSettings) -> Iterator[Reason]:

@@ -43,5 +43,18 @@ CONSULTATION_REPORT = UseCaseDefinition(
     recipient_type=RecipientType.FOR_ACTION,  # GPCM-SD-CS-043
     primary_content_types=frozenset({"application/pdf"}),  # GPCM-SD-CS-028
     rendered=True,
-    takes=frozenset({"recipient_type", "title", "document_type", "care_setting", "event", "care_provider", "copy_to"}),
+    takes=frozenset(
+        {
+            "recipient_type",
+            "title",
+            "document_type",
+            "care_setting",
+            "event",
+            "care_provider",
+            "copy_to",
+            "authors",
+            "related_person",
+            "device",
+        }
+    ),
 )
