@@ -94,25 +94,6 @@ class LocalIdentifier(Part):
 VERIFIED, NOT_TRACED, IN_CONFLICT = "01", "02", "05"
 
 
-class LocalIdentifier(Part):
-    """An identifier that an organisation gives, such as a staff or hospital number."""
-
-    system: Annotated[
-        str,
-        Shape(
-            r"https?://[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9._~-]+)*|urn:oid:[0-2](\.(0|[1-9][0-9]*))+",
-            "the URL or OID of the system, such as https://fhir.hospital.example/Id/patient",
-        ),
-    ] = Field(max_length=255, description="URL or OID of the system that the value belongs to")
-    value: Identifier
-
-    @model_validator(mode="after")
-    def _of_a_local_system(self) -> Self:
-        if self.system in {NHS_NUMBER_SYSTEM, *PROFESSIONAL_SYSTEMS.values()}:
-            raise ValueError("system has a field of its own: write the value there")
-        return self
-
-
 class Patient(Part):
     """The subject of the document: the address, the Patient resource, the subject and the PDF all come from here."""
 
