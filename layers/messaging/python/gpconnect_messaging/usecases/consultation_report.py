@@ -5,6 +5,7 @@ Source: GPCM-SD-CS-017 … 046 (1.5); GPCM-SD-115 and the Consultation Summary r
 
 from gpconnect_messaging.specification import UseCase, Version
 from gpconnect_messaging.usecases.definition import (
+    CODED_KINDS,
     WORDING_2_0,
     Code,
     RecipientType,
@@ -56,5 +57,6 @@ CONSULTATION_REPORT = UseCaseDefinition(
             "related_person",
             "device",
         }
-    ),
+    ),  # fmt: skip
+    coded_kinds=CODED_KINDS,
 )
