@@ -3,7 +3,8 @@
     python -m infra.documentation.conformance_report REQUIREMENTS_JSON FOLDER
 
 Reads which tests cite which requirement, with outcomes (every test run writes this file), and writes conformance.json
-and conformance.html. A requirement is met only if a test that cites it passed; a check alone is not enough.
+and conformance.html. A requirement is met only if a test that cites it passed; a check alone is not enough. What is
+met always is counted apart from what is met on conditions.
 The exit status is 1 if a requirement that binds this product is not met; stderr names the requirements.
 """
 
@@ -17,27 +18,31 @@ from html import escape
 from pathlib import Path
 
 from gpconnect_messaging.conformance.checks import CHECKS
-from infra.documentation.requirements import Kind, Requirement, requirements
+from infra.documentation.requirements import Kind, Requirement, Standing, because, requirements
 
 _VERSIONS = {"1.5": "Version 1.5", "2.0": "Version 2.0", "": "ITK3, FHIR and profiles"}
 
 
 class RequirementStatus(StrEnum):
-    """Whether a requirement is met."""
+    """Whether a requirement is met: where a test shows it, the standing."""
 
-    MET = "met"
+    MET = Standing.ALWAYS.value
+    CONDITIONAL = Standing.CONDITIONAL.value
+    RECEIVER = Standing.RECEIVER.value
+    DEVIATION = Standing.DEVIATION.value
+    NOT_APPLICABLE = Standing.NOT_APPLICABLE.value
     FAILING = "failing"
     OPEN = "not shown"
-    RECEIVER = "receiver only"
-    NOT_APPLICABLE = "not applicable"
 
 
 _MEANINGS = {
-    RequirementStatus.MET: "tests that cite it passed",
-    RequirementStatus.FAILING: "a test that cites it failed",
-    RequirementStatus.OPEN: "no test that ran cites it",
+    RequirementStatus.MET: "tests that cite it passed, and it holds for every message",
+    RequirementStatus.CONDITIONAL: "tests that cite it passed, and it holds on the conditions that are given",
+    RequirementStatus.DEVIATION: "another requirement or FHIR forbids it as it is worded; the reason is given",
     RequirementStatus.RECEIVER: "binds the receiving system",
     RequirementStatus.NOT_APPLICABLE: "does not bind this product; the reason is given",
+    RequirementStatus.FAILING: "a test that cites it failed",
+    RequirementStatus.OPEN: "no test that ran cites it",
 }
 
 
@@ -79,13 +84,10 @@ def gather(outcomes: dict[str, dict[str, str]]) -> list[Evidence]:
 
 
 def _status(requirement: Requirement, tests: dict[str, str]) -> RequirementStatus:
-    if requirement.kind is Kind.RECEIVER:
-        return RequirementStatus.RECEIVER
-    if requirement.kind is Kind.NOT_APPLICABLE:
-        return RequirementStatus.NOT_APPLICABLE
     if "failed" in tests.values():
         return RequirementStatus.FAILING
-    return RequirementStatus.MET if "passed" in tests.values() else RequirementStatus.OPEN
+    shown = "passed" in tests.values() or requirement.standing not in (Standing.ALWAYS, Standing.CONDITIONAL)
+    return RequirementStatus(requirement.standing) if shown else RequirementStatus.OPEN
 
 
 def musts_without_mutant(evidence: list[Evidence]) -> list[str]:
@@ -113,6 +115,7 @@ def as_json(evidence: list[Evidence]) -> str:
                     "met_by_check": item.looks_at or None,
                     "tests": item.tests,
                     "reason": item.requirement.reason or None,
+                    "conditions": [condition.words for condition in item.requirement.conditions],
                 }
                 for item in evidence
             ],
@@ -180,8 +183,8 @@ def _table(evidence: list[Evidence], version: str, title: str) -> str:
 def _row(item: Evidence) -> str:
     requirement = item.requirement
     shown = []
-    if requirement.reason:
-        shown.append(escape(requirement.reason))
+    if words := because(requirement):
+        shown.append(escape(words))
     if item.looks_at:
         shown.append(f"check of <code>{escape(item.looks_at)}</code>")
     if item.tests:

@@ -1,4 +1,4 @@
-"""The page that maps the supplier's conformance list to checks and tests."""
+"""The pages that map the supplier's conformance list to checks and tests, and the conditions to their requirements."""
 
 import ast
 from collections import Counter
@@ -6,9 +6,10 @@ from functools import cache
 from pathlib import Path
 
 from gpconnect_messaging.conformance.checks import CHECKS
+from gpconnect_messaging.conformance.checks.check import Level
 from gpconnect_messaging.specification import Version
 from infra.assurance.tools import PROJECT
-from infra.documentation.requirements import Kind, Requirement, requirements
+from infra.documentation.requirements import Condition, Kind, Requirement, Standing, because, conditions, requirements
 from infra.documentation.tables import NEW_LINE, code, page, table
 
 _SUPPLIER_TESTS = {
@@ -44,6 +45,11 @@ def conformance_page() -> str:
         "`.build/reports/conformance.html` and `.json`. It fails if no test covers a requirement that binds the "
         "product. `make validate FILE=…` checks any message against the requirements. A *mutant* proves a check: a "
         "valid message that is broken on purpose, and must be caught.",
+        "## How many are met",
+        _headline(),
+        "Every line presumes that what a request says is true: the product cannot know the patient's name better than "
+        "the sending system. What it needs beyond that is a condition, and [a duty of the "
+        "deployer](safety/conditions.md).",
         "## Send Document 2.0.2",
         table(
             ("supplier's test", "requirement", "level", "summary", "shown by"),
@@ -62,6 +68,14 @@ def conformance_page() -> str:
             ((code(f"{family}-…"), str(count), "a check for every requirement, and a mutant of every MUST")
              for family, count in sorted(checked.items())),
         ),
+        "A SHOULD that a message breaks is a warning on the message's record. These are not met always for another "
+        "reason, or are not this product's to meet:",
+        table(
+            _HEAD,
+            (_row(requirement) for requirement in earlier
+             if requirement.kind is Kind.CHECK and requirement.standing is not Standing.ALWAYS
+             and [condition.name for condition in requirement.conditions] != ["advice"]),
+        ),
         "## 1.5: requirements that do not bind a sender of this kind",
         table(
             _HEAD,
@@ -73,6 +87,47 @@ def conformance_page() -> str:
     )  # fmt: skip
 
 
+def conditions_page() -> str:
+    """Return the page of the deployer's duties on which requirements depend."""
+    return page(
+        "Conditions of conformance",
+        "`infra/documentation/standings.txt`",
+        "Requirements that the product meets only if somebody sees to something, and who that is. See to every one, or "
+        "write into your safety case why not. [Conformance](../conformance.md) has the requirements, and how they are "
+        "shown; [Responsibilities](responsibilities.md) has your other duties.",
+        table(
+            ("who", "sees to it that", "settings, and fields of a request", "requirements"),
+            (
+                (one.who, one.words, NEW_LINE.join(map(code, one.about)), _depending(one))
+                for one in conditions().values()
+            ),
+        ),
+    )
+
+
+def _depending(condition: Condition) -> str:
+    """Name the requirements that depend on a condition."""
+    if condition.name == "advice":
+        return "every SHOULD with a check"
+    return ", ".join(code(one.key) for one in requirements() if condition in one.conditions)
+
+
+def _headline() -> str:
+    """Count the requirements by standing and level."""
+    counts = Counter((one.standing, one.level) for one in requirements())
+    return table(
+        ("", *Level, "what that means"),
+        ((standing, *(str(counts[standing, level]) for level in Level), _MEANINGS[standing]) for standing in Standing),
+    )
+
+
+_MEANINGS = {
+    Standing.ALWAYS: "for every message that the product sends, or in everything that it does",
+    Standing.CONDITIONAL: "on conditions, which are given; a SHOULD is a warning where it is broken",
+    Standing.RECEIVER: "binds the system that receives",
+    Standing.DEVIATION: "another requirement, FHIR or a later release says otherwise; the reason is given",
+    Standing.NOT_APPLICABLE: "does not bind this product; the reason is given",
+}
 _HEAD = ("requirement", "level", "summary", "shown by")
 
 
@@ -88,12 +143,12 @@ def _row(requirement: Requirement) -> tuple[str, str, str, str]:
 
 
 def _shown_by(requirement: Requirement) -> str:
-    if requirement.kind is Kind.RECEIVER:
-        return "binds the receiving system"
-    if requirement.kind is Kind.NOT_APPLICABLE:
-        return requirement.reason
+    words = because(requirement)
+    if requirement.standing in (Standing.RECEIVER, Standing.NOT_APPLICABLE):
+        return words
     tests = [*_citing().get(requirement.key, ()), *_citing().get(requirement.id, ())]
-    shown = [f"check of {code(check.looks_at)}, and the mutants" for check in CHECKS if check.key == requirement.key]
+    shown = [f"**{'Deviation: ' * (requirement.standing is Standing.DEVIATION)}{words}.**"] if words else []
+    shown += [f"check of {code(check.looks_at)}, and the mutants" for check in CHECKS if check.key == requirement.key]
     shown += [code(test) for test in tests[:_MOST]]
     if len(tests) > _MOST:
         shown.append("and others")

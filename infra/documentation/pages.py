@@ -9,7 +9,7 @@ from infra.documentation.from_code import make_page, notifications_page, respons
 from infra.documentation.from_commands import commands_page
 from infra.documentation.from_lifecycle import lifecycle_page
 from infra.documentation.from_models import configuration_page, environment_page, request_page
-from infra.documentation.from_requirements import conformance_page
+from infra.documentation.from_requirements import conditions_page, conformance_page
 from infra.documentation.from_resend_policy import resend_page
 from infra.documentation.from_template import alarms_page, stores_page
 
@@ -22,6 +22,7 @@ FROM_CODE: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands_page,
     "reference/make.md": make_page,
     "conformance.md": conformance_page,
+    "safety/conditions.md": conditions_page,
     "lifecycle.md": lifecycle_page,
     "resend.md": resend_page,
 }

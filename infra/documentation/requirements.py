@@ -1,16 +1,16 @@
-"""Every requirement id of both specification versions and of ITK3, with a paraphrased title.
+"""Every requirement id of both specification versions and of ITK3, with a paraphrased title, and how it is met.
 
 Requirements that a message can show come from the tables of checks. `catalogue.txt` has the others: the sender's
 conduct (proven by tests that cite the id), rules for receivers, and rules that do not apply to this product, with the
-reason.
+reason. `standings.txt` says of both what is not met always: the conditions, the deviations, and what others must meet.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 
 from gpconnect_messaging.conformance.checks import CHECKS
-from gpconnect_messaging.conformance.checks.check import Level
+from gpconnect_messaging.conformance.checks.check import Level, Scope, short_keys
 from gpconnect_messaging.conformance.checks.table import columns
 from gpconnect_messaging.specification import Version
 
@@ -28,6 +28,26 @@ class Kind(StrEnum):
     """It does not bind this product; the reason is given."""
 
 
+class Standing(StrEnum):
+    """Whether and when a requirement is met; every requirement presumes that what a request says is true."""
+
+    ALWAYS = "met always"
+    CONDITIONAL = "met if"
+    RECEIVER = "met by the receiver"
+    DEVIATION = "deviation"
+    NOT_APPLICABLE = "not applicable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What must be true for requirements to be met, who sees to it, and the settings and request fields concerned."""
+
+    name: str
+    who: str
+    about: tuple[str, ...]
+    words: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
     """One requirement id of one version (None: ITK3's, whatever the version)."""
@@ -38,11 +58,44 @@ class Requirement:
     kind: Kind
     title: str
     reason: str = ""
+    standing: Standing = Standing.ALWAYS
+    conditions: tuple[Condition, ...] = ()
 
     @property
     def key(self) -> str:
         """The name in tests and reports: `1.5:GPCM-SD-038`, or the id alone if it has no version."""
         return f"{self.version}:{self.id}" if self.version else self.id
+
+
+_OF_KIND = {Kind.RECEIVER: Standing.RECEIVER, Kind.NOT_APPLICABLE: Standing.NOT_APPLICABLE}
+_OF_WORD = {"always": Standing.ALWAYS, "if": Standing.CONDITIONAL, "receiver": Standing.RECEIVER,
+            "deviation": Standing.DEVIATION, "not applicable": Standing.NOT_APPLICABLE}  # fmt: skip
+_OF_SCOPE = {
+    Scope.RESPONSE: ("receiver", "It is about a response, which the receiver writes"),
+    Scope.CONTROL_FILE: (
+        "not applicable",
+        "It binds those who use the MESH client: this product uses the MESH API, and writes no control file",
+    ),
+}  # fmt: skip
+
+
+@cache
+def conditions() -> dict[str, Condition]:
+    """All conditions by name."""
+    rows = [row[1:] for row in columns(__package__, "standings.txt") if row[0] == "condition"]
+    return {
+        name: Condition(name=name, who=who, about=tuple(about.split()) if about != "-" else (), words=words)
+        for name, who, about, words in rows
+    }
+
+
+@cache
+def standings() -> dict[str, tuple[str, str]]:
+    """The rows of requirements in `standings.txt`: the word and the conditions or the reason, by requirement key."""
+    rows = [row for row in columns(__package__, "standings.txt") if row[0] != "condition"]
+    found = {key: (word, words) for ids, word, words in rows for key in short_keys(ids)}
+    advice = {check.key: ("if", "advice") for check in CHECKS if check.level is Level.SHOULD}
+    return advice | {check.key: _OF_SCOPE[check.scope] for check in CHECKS if check.scope in _OF_SCOPE} | found
 
 
 @cache
@@ -62,6 +115,24 @@ def requirements() -> tuple[Requirement, ...]:
                 kind=Kind(kind),
                 title=title,
                 reason=found[-1].reason if reasons == ['"'] else "".join(reasons),
+                standing=_OF_KIND.get(Kind(kind), Standing.ALWAYS),
             )
         )
-    return tuple(found)
+    return tuple(map(_standing, found))
+
+
+def _standing(requirement: Requirement) -> Requirement:
+    word, words = standings().get(requirement.key, ("", ""))
+    if not word:
+        return requirement
+    if word == "if":
+        named = tuple(conditions()[name] for name in words.split())
+        return replace(requirement, standing=Standing.CONDITIONAL, conditions=named)
+    return replace(requirement, standing=_OF_WORD[word], reason=words)
+
+
+def because(requirement: Requirement) -> str:
+    """Say on which conditions a requirement is met, or why it is not, or by whom; "" if it is met always."""
+    if requirement.conditions:
+        return f"met if {'; and if '.join(condition.words for condition in requirement.conditions)}"
+    return "" if requirement.standing is Standing.ALWAYS else requirement.reason or "binds the receiving system"

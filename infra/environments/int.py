@@ -12,6 +12,6 @@ CONFIGURATION = Configuration(
     keep_data=False,
     contacts=("messaging@example.org",),
     # Held for a minute only: the pipeline waits here for the responses to the synthetic report.
-    mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", hold_window_seconds=60, pds_lookup=True),),
+    mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", hold_window_seconds=60),),
     deployment=Deployment(traffic_shift="linear"),
 )

@@ -25,6 +25,7 @@ CONFIGURATION = Configuration(
         MailboxSettings(
             mailbox="Y90001OT001",
             ods_code="Y90001",
+            pds_lookup=False,
             specification=Version.V2_0,
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
@@ -34,6 +35,7 @@ CONFIGURATION = Configuration(
         MailboxSettings(
             mailbox="Y90002OT001",
             ods_code="Y90002",
+            pds_lookup=False,
             specification=Version.V1_5,
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
@@ -44,6 +46,7 @@ CONFIGURATION = Configuration(
         MailboxSettings(
             mailbox="Y90001OT002",
             ods_code="Y90001",
+            pds_lookup=False,
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
             hold_window_seconds=4,
@@ -53,7 +56,6 @@ CONFIGURATION = Configuration(
             mailbox="Y90003OT001",
             ods_code="Y90003",
             further_ods_codes=("Y90013",),
-            pds_lookup=True,
             hold_window_seconds=0,
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,

@@ -19,7 +19,7 @@ CONFIGURATION = Configuration(
     nhs_numbers="live",
     keep_data=True,
     contacts=("messaging@example.org", "clinical-safety@example.org"),
-    mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", pds_lookup=True),),
+    mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001"),),
     malware_scan=MalwareScan(),
     # As long as payloads are kept: no one can delete or overwrite evidence before it expires.
     deployment=Deployment(traffic_shift="canary", evidence_lock_days=30),

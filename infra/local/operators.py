@@ -10,7 +10,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.text import Text
 
-import gpcm.commands  # noqa: F401 - registers the other commands
+import gpcm.commands.registered  # noqa: F401 - registers the other commands
 from gpcm.command_line import CommandContext, Panel, command, main
 from gpcm.environment import OperatorEnvironment, OperatorEnvironmentError, register_local_run
 from infra.local import demo as local_demo

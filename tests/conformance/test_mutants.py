@@ -1,10 +1,11 @@
+from dataclasses import replace
 from functools import cache
 
 import pytest
 
 from gpconnect_messaging.conformance.checks import CHECKS
 from gpconnect_messaging.conformance.checks.check import Level
-from gpconnect_messaging.conformance.validation import Verdict
+from gpconnect_messaging.conformance.validation import MOST_WARNINGS, Verdict, warnings
 from gpconnect_messaging.usecases import USE_CASES, UseCaseDefinition
 from tests.conformance.mutants import MUTANTS, Mutant
 from tests.conformance.samples import ROLES, Sample, sample
@@ -37,6 +38,20 @@ def test_a_valid_message_breaks_no_must_and_follows_all_advice(role: str, *, by_
 def test_a_message_that_breaks_a_requirement_is_caught_by_its_check(mutant: Mutant) -> None:
     assert mutant.key not in broken_when_valid(mutant.role, mutant.by_client)
     assert mutant.key in broken(mutant.broken())
+
+
+@pytest.mark.parametrize("mutant", [mutant for mutant in MUTANTS if mutant.key not in MUSTS], ids=lambda one: one.key)
+def test_broken_advice_is_a_warning_by_the_requirements_id(mutant: Mutant) -> None:
+    found = warnings(mutant.broken().findings())
+    assert mutant.key.rpartition(":")[2] in {warning.partition(": ")[0] for warning in found}
+
+
+def test_warnings_are_bounded_and_name_a_requirement_once() -> None:
+    [one, *_] = [found for mutant in MUTANTS if mutant.key not in MUSTS for found in mutant.broken().findings()
+                 if found.verdict is Verdict.BROKEN]  # fmt: skip
+    many = [replace(one, id=f"GPCM-SD-{number}") for number in range(MOST_WARNINGS + 2) for _ in range(2)]
+    assert len(warnings(many)) == MOST_WARNINGS + 1
+    assert warnings(many)[-1] == "… and 2 more"
 
 
 def test_nearly_every_must_that_a_message_can_show_has_a_mutant() -> None:

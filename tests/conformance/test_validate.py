@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpconnect_messaging.conformance import UnreadableMessageError, broken_musts
+from gpconnect_messaging.conformance import UnreadableMessageError, broken_requirements
 from gpconnect_messaging.conformance.__main__ import main
 from gpconnect_messaging.conformance.headers import Headers, UnreadableEnvelopeError, read_headers
 from gpconnect_messaging.conformance.tree import read
@@ -152,7 +152,7 @@ def test_no_finding_repeats_what_the_message_says_of_a_person(role: str) -> None
 @pytest.mark.parametrize("number", [1, 2])
 def test_our_own_messages_break_no_must_before_their_documents_are_read(version: Version, number: int) -> None:
     message = a_message(version, version=number)
-    assert broken_musts(compose(message, [50_000]), envelope(message), version) == []
+    assert broken_requirements(compose(message, [50_000]), envelope(message), version) == []
 
 
 TEXT = st.text(
@@ -181,28 +181,28 @@ def test_no_name_and_no_date_makes_a_valid_request_look_broken(
     version: Version, number: int, changes: dict[str, Any]
 ) -> None:
     message = a_message(version, version=number, **changes)
-    found = broken_musts(compose(message, [50_000]), envelope(message), version)
+    found = broken_requirements(compose(message, [50_000]), envelope(message), version)
     assert [(finding.id, finding.message) for finding in found] == []
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_confidential_report_of_ours_is_right_without_its_place(number: int) -> None:
     message = a_message(Version.V1_5, version=number, consultation__confidential=True)
-    assert broken_musts(compose(message, [50_000]), envelope(message), Version.V1_5) == []
+    assert broken_requirements(compose(message, [50_000]), envelope(message), Version.V1_5) == []
 
 
 @pytest.mark.requirement("FHIR-V&V-01")
 def test_a_message_of_ours_that_breaks_a_must_is_named_before_it_leaves() -> None:
     message = a_message(Version.V1_5)
     address = envelope(a_message(Version.V2_0))  # someone else's
-    found = {finding.id for finding in broken_musts(compose(message, [50_000]), address, Version.V1_5)}
+    found = {finding.id for finding in broken_requirements(compose(message, [50_000]), address, Version.V1_5)}
     assert {"GPCM-SD-CS-042", "GPCM-SD-CS-061", "GPCM-SD-CS-066", "GPCM-SD-CS-068"} <= found
 
 
 def test_an_empty_document_of_ours_is_noticed() -> None:
     message = a_message(Version.V2_0)
     assert "GPCM-SD-111" in {
-        finding.id for finding in broken_musts(compose(message, [0]), envelope(message), Version.V2_0)
+        finding.id for finding in broken_requirements(compose(message, [0]), envelope(message), Version.V2_0)
     }
 
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from unittest.mock import patch
 
 from gpconnect_messaging import assembly, storage
-from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.conformance import broken_requirements
 from gpconnect_messaging.derived_ids import request_again_id
 from gpconnect_messaging.itk3.compose import compose
 from gpconnect_messaging.itk3.message import Message
@@ -91,10 +91,10 @@ def composed_once() -> Iterator[None]:
 
     def checked_once(written: Any, *of: Any) -> Any:
         if id(written) not in examined:
-            examined[id(written)] = broken_musts(written, *of)
+            examined[id(written)] = broken_requirements(written, *of)
         return examined[id(written)]
 
-    with patch.object(assembly, "compose", remembered), patch.object(assembly, "broken_musts", checked_once):
+    with patch.object(assembly, "compose", remembered), patch.object(assembly, "broken_requirements", checked_once):
         yield
 
 

@@ -72,7 +72,7 @@ def _build(document: Path) -> Callable[[int], None]:
 
 
 def _check(document: Path) -> Callable[[int], None]:
-    from gpconnect_messaging.conformance import broken_musts
+    from gpconnect_messaging.conformance import broken_requirements
     from gpconnect_messaging.itk3.compose import compose, envelope
     from tests.examples import a_message
 
@@ -80,7 +80,7 @@ def _check(document: Path) -> Callable[[int], None]:
     composed, address = compose(message, [document.stat().st_size]), envelope(message)
 
     def run(_out: int) -> None:
-        broken_musts(composed, address, message.specification.version)
+        broken_requirements(composed, address, message.specification.version)
 
     return run
 

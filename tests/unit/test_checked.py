@@ -49,11 +49,11 @@ def test_a_sample_gives_the_bytes_that_are_sent_of_it(name: str) -> None:
 def test_a_message_is_checked_for_the_use_case_of_the_request(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: set[UseCase] = set()
 
-    def broken_musts(*of: Any) -> list[Finding]:
+    def broken_requirements(*of: Any) -> list[Finding]:
         checked.add(of[-1])
         return []
 
-    monkeypatch.setattr(assembly, "broken_musts", broken_musts)
+    monkeypatch.setattr(assembly, "broken_requirements", broken_requirements)
     draft_messages(raw(name), mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT)
     assert checked == {UseCase(request_data(name)["use_case"])}
 

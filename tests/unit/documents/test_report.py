@@ -154,7 +154,8 @@ def test_the_labels_of_a_temporary_stay_are_hidden_without_one() -> None:
 @pytest.mark.requirement("GPCM-SD-CS-008")
 @pytest.mark.parametrize("size", list(PageSize))
 def test_nothing_that_confidentiality_forbids_is_anywhere_in_the_file(size: PageSize) -> None:
-    request = a_request(SAMPLE, consultation__confidential=True)
+    others = [{"name": {"family": "Okafor", "given": ["Ada"]}, "role": "General practitioner"}]
+    request = a_request(SAMPLE, consultation__confidential=True, other_practitioners=others)
     pdf = render(request, size=size)
     forbidden = [
         "Okafor", "Ada", "General practitioner", "4960100", "496 0100", "riverside", "Riverside", "Quay", "vomiting",
@@ -417,6 +418,7 @@ def test_the_report_becomes_the_primary_document_and_the_others_stay_attachments
         {"patient__name": {"family": "W" * 100, "given": ["G" * 100, "i" * 100], "prefix": "Professor " * 10}},
         {"patient__phones": [f"+44 1632 96010{n} extension {n}" for n in range(8)], "patient__mobile": "7" * 200},
         {"practitioner__name": {"family": "F" * 100, "given": ["G" * 100]}, "practitioner__role": "R" * 255},
+        {"other_practitioners": [{"name": {"family": f"F{n}" * 9, "given": []}, "role": f"R{n}"} for n in range(20)]},
         {"organisation__email": "e" * 240 + "@nhs.example", "organisation__branch": "Branch " * 30},
         {"registered_practice__name": "Practice " * 28},
         {"consultation__sections": [{"title": "T" * 255, "text": "x"}]},
@@ -453,4 +455,5 @@ def _words(request: Request) -> list[str]:
         for words in (result.test, result.value)
     ]
     words += [request.practitioner.role or "" if request.practitioner else ""]
+    words += [f"{other.name.family}, {other.role}" for other in request.other_practitioners]
     return words

@@ -1,6 +1,7 @@
 import base64
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,7 +12,10 @@ from lxml import etree
 
 from gpconnect_messaging.itk3.compose import DocumentChangedError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.requests.fields import Concept
 from gpconnect_messaging.specification import Version
+from gpconnect_messaging.usecases import Code
+from gpconnect_messaging.usecases.redaction import redacted
 from gpconnect_messaging.visible import visible
 from tests.examples import REQUESTS, a_message
 
@@ -230,6 +234,37 @@ def test_the_practitioner_has_user_id_official_name_and_phone(specification: Ver
 
 
 @both_specifications
+@pytest.mark.requirement("GPCM-SD-CS-036", "GPCM-SD-OC-025", "GPCM-SD-GE-025", "2.0:GPCM-SD-032", "GPCM-SD-107")
+def test_every_clinician_has_all_numbers_with_their_systems_and_a_role(specification: Version) -> None:
+    numbers = {
+        "sds_role_profile_id": "555000000102", "gmc_number": "1234567", "gmp_number": "G1234567",
+        "gphc_number": "2012345", "hcpc_number": "PH123456", "nmc_number": "12A3456B",
+    }  # fmt: skip
+    name = {"family": "Okafor", "given": ["Ngozi"]}
+    staff = {"system": "https://clinic.example/Id/staff", "value": "S-17"}
+    others = [
+        {**numbers, "identifiers": [staff], "name": name, "role": "Nurse", "author": True},
+        {"sds_user_id": "555000000103", "name": name, "role": "Pharmacist"},
+    ]
+    message = a_message(specification, other_practitioners=others)
+    unknown = {"sds-user-id": "UNK"} if specification is Version.V1_5 else {}
+    systems = values(message, "//f:Practitioner/f:identifier/f:system/@value")
+    assert len(systems) == 1 + len(unknown) + len(numbers) + 1 + 1
+    sent = dict(
+        zip(
+            (system.rpartition("/")[2] for system in systems[1:-1]),
+            values(message, "//f:Practitioner/f:identifier/f:value/@value")[1:-1],
+            strict=True,
+        )
+    )
+    assert sent == unknown | {name.replace("_", "-"): number for name, number in numbers.items()} | {"staff": "S-17"}
+    assert values(message, "//f:PractitionerRole/f:code/f:text/@value")[-2:] == ["Nurse", "Pharmacist"]
+    practitioners = values(message, "//f:entry[f:resource/f:Practitioner]/f:fullUrl/@value")
+    assert values(message, f"{COMPOSITION}/f:author/f:reference/@value") == practitioners[:2]
+    assert values(message, "//f:PractitionerRole/f:practitioner/f:reference/@value")[-2:] == practitioners[1:]
+
+
+@both_specifications
 @pytest.mark.requirement("GPCM-SD-CS-033", "GPCM-SD-CS-034", "GPCM-SD-CS-035", "2.0:GPCM-SD-028")
 def test_the_organisation_has_ods_code_name_and_phone(specification: Version) -> None:
     message = a_message(specification)
@@ -268,7 +303,7 @@ def test_every_document_has_a_section_and_a_binary_the_primary_first(specificati
 def test_every_resource_has_an_id_and_a_profile(specification: Version) -> None:
     root = etree.fromstring(written(a_message(specification)))
     resources = [root, *find(root, "//f:resource/*")]
-    assert len(resources) == 9
+    assert len(resources) == 10
     for resource in resources:
         assert len(find(resource, "f:id/@value")) == 1
         assert len(find(resource, "f:meta/f:profile/@value")) == 1
@@ -410,3 +445,34 @@ def test_the_time_of_a_message_may_not_decide_its_ids() -> None:
         ),
     )
     assert early.message_id == late.message_id
+
+
+@pytest.mark.parametrize(("specification", "version", "told"), [("2.0", 1, 0), ("2.0", 2, 2), ("1.5", 2, 0)])
+def test_a_replacement_of_2_0_names_its_version_in_the_meta_of_bundle_and_composition(
+    specification: str, version: int, told: int
+) -> None:
+    body = written(a_message(Version(specification), version=version))
+    assert body.count(b'<meta><versionId value="2"/>') == told
+    assert body == written(a_message(Version(specification), version=version)), "a repeat gives the same bytes"
+
+
+def test_a_document_that_names_no_care_setting_has_the_mailboxs() -> None:
+    message = a_message(Version.V2_0)
+    told = replace(message, mailbox=replace(message.mailbox, care_setting="789718008 Cardiology service"))
+    own = replace(told, request=told.request.model_copy(update={"care_setting": Concept(code="27113001", display="x")}))
+    assert [message.care_setting, told.care_setting, own.care_setting] == [
+        None, Code("789718008", "Cardiology service"), Code("27113001", "x"),
+    ]  # fmt: skip
+
+
+@pytest.mark.requirement("GPCM-SD-CS-008")
+def test_a_confidential_consultation_says_neither_whom_it_is_for_nor_other_numbers() -> None:
+    said: dict[str, Any] = {
+        "attention": "Sexual health", "consultation__confidential": True,
+        "patient__identifiers": [{"system": "https://clinic.example/Id", "value": "H 1"}],
+    }  # fmt: skip
+    message = a_message(Version.V1_5, **said)
+    assert b"Sexual health" in written(message)
+    body = written(replace(message, request=redacted(message.request)))
+    assert b"Sexual health" not in body
+    assert b"clinic.example" not in body

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from lxml import etree
 
-from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.conformance import broken_requirements
 from gpconnect_messaging.documents.wording import patient_name
 from gpconnect_messaging.itk3.compose import compose, envelope
 from gpconnect_messaging.itk3.message import Message
@@ -51,7 +51,7 @@ NOTES = (
 
 
 def broken(message: Message) -> list[str]:
-    found = broken_musts(compose(message, [1000]), envelope(message), message.specification.version)
+    found = broken_requirements(compose(message, [1000]), envelope(message), message.specification.version)
     return [element.id for element in found]
 
 

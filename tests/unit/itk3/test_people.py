@@ -15,6 +15,8 @@ from gpconnect_messaging.usecases import USE_CASES
 from tests.examples import messages_of, request_data, written
 from tests.xpath import values
 
+pytestmark = pytest.mark.usefixtures("any_extension")
+
 NAME = "generic-document-1.5"
 REQUEST = request_data(NAME)
 PATIENT, DOCTOR = REQUEST["patient"], REQUEST["practitioner"]
@@ -240,6 +242,8 @@ def test_a_person_of_the_message_may_be_named_without_a_reference() -> None:
     performers = [{"display": f"Dr {given} {family}"}, {"identifier": sds}, {"identifier": sds, "display": family}]
     message = sent(observation(performer=performers))
     assert len(values(message, "//f:Observation/f:performer")) == len(performers)
+    gmc = identifier("1234567", "https://fhir.hl7.org.uk/Id/gmc-number")
+    assert refused(observation(performer=[{"identifier": gmc}])) == {"Observation.performer[0].identifier"}
     assert refused(observation(performer=[{"identifier": sds, "display": FAMILY}])) == {
         "Observation.performer[0].display"
     }

@@ -1,9 +1,12 @@
 """gpcm on a place in memory: what it says, to a person and to a program, and how it ends."""
 
 import json
+import os
 import re
 import shutil
 import stat
+import subprocess
+import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,7 +19,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import infra.local.operators  # noqa: F401 - makes the commands known
-from gpcm.command_line import ExitStatus, app
+from gpcm.command_line import COMMON, ExitStatus, app
 from gpcm.commands import notifications, requests
 from gpcm.doctor import drop_examined
 from gpcm.dropping import drop_folder
@@ -101,6 +104,15 @@ def commands() -> Iterator[tuple[str, ...]]:
         yield (name,)
         for inner in getattr(command, "commands", {}):
             yield (name, inner)
+
+
+def test_the_common_commands_are_those_of_their_one_module() -> None:
+    program = (
+        "import gpcm.commands.messages, gpcm.command_line as c; print(*(i.name for i in c.app.registered_commands))"
+    )
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", program], env=paths, capture_output=True, text=True, check=True)
+    assert set(ended.stdout.split()) == COMMON
 
 
 @pytest.mark.parametrize("command", list(commands()), ids=" ".join)
@@ -549,6 +561,7 @@ def test_what_begins_as_a_message_is_held_to_be_one(terminal: Terminal, tmp_path
 
 def test_a_request_is_written_from_answers_and_only_its_writer_can_read_it(terminal: Terminal, tmp_path: Path) -> None:
     answers = ["y90001ot001", "", "9658218866", "965 821 8865", "Garth", "WRIGHT", "14/11/1933", "1933-11-14",
+               "", "1 Example Row", "LS1 4AP",
                "555000000101", "Ada", "Okafor", "Y90001", "Riverside Out of Hours", "0113 496 0100", "A20047",
                "2026-11-20T19:40+00:00", "", "A sore throat."]  # fmt: skip
     folder = tmp_path / "report"

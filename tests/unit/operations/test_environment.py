@@ -56,6 +56,7 @@ def test_counts_say_how_long_open_messages_stand(environment: PlaceInMemory) -> 
     assert set(counts) == {Status.BUILT, Status.INVALID}
 
 
+@pytest.mark.requirement("FHIR-DOC-02")
 def test_what_is_revealed_is_recorded_before_it_is_read(environment: PlaceInMemory) -> None:
     summary = environment.find(environment.have(FIRST, BUILT))
 

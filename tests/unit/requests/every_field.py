@@ -13,6 +13,12 @@ ADDRESS = {"lines": ["1 Example Row"], "city": "Leeds", "district": "West Yorksh
 TIME = "2026-11-20T19:10:00+00:00"
 WEIGHT = {"value": 71.5, "unit": "kg", "code": "kg"}
 
+CLINICIAN = {
+    "sds_user_id": "555000000101", "sds_role_profile_id": "555000000102", "gmc_number": "1234567",
+    "gmp_number": "G1234567", "gphc_number": "2012345", "hcpc_number": "PH123456", "nmc_number": "12A3456B",
+    "identifiers": [{"system": "https://clinic.example/Id/staff", "value": "S-17"}], "name": NAME,
+    "phone": "0113 496 0110",
+}  # fmt: skip
 EVERYTHING: dict[str, Any] = {
     "$schema": "https://example.org/request.schema.json",
     "kind": "send",
@@ -25,14 +31,20 @@ EVERYTHING: dict[str, Any] = {
         "nhs_number_status": "01",
         "name": NAME,
         "birth_date": "1933-11-14",
+        "identifiers": [{"system": "https://fhir.hospital.nhs.uk/Id/patient", "value": "H 1234"}],
         "gender": "male",
+        "deceased": True,
+        "death_date": "2026-11-20",
         "address": ADDRESS,
         "phones": ["0113 496 0101"],
         "mobile": "07700 900000",
         "current_address": ADDRESS,
+        "current_from": "2026-11-01",
+        "current_until": "2026-12-24",
         "current_phone": "0113 496 0102",
     },
-    "practitioner": {"sds_user_id": "555000000101", "name": NAME, "role": "GP", "phone": "0113 496 0110"},
+    "practitioner": {**CLINICIAN, "role": "GP"},
+    "other_practitioners": [{**CLINICIAN, "role": "Pharmacist", "author": True}],
     "organisation": {
         "ods_code": "Y90002",
         "name": "Riverside",
@@ -73,11 +85,14 @@ EVERYTHING: dict[str, Any] = {
         {"key": "report.pdf", "content_type": "application/pdf", "title": "Report", "primary": True},
         {"key": "wound.png", "content_type": "image/png", "title": "Wound", "primary": False},
     ],
+    "attention": "Practice pharmacist",
+    "recipient_type": "FA",
     "title": "Report",
     "document_type": CODE,
     "care_setting": CODE,
     "event": {"code": CODE, "start": TIME, "end": TIME},
     "care_provider": {"ods_code": "A20048", "mailbox": "A20048OT001"},
+    "copy_to": [{"ods_code": "A20049", "mailbox": "A20049OT001"}],
     "authors": ["practitioner", "patient", "related_person", "device"],
     "related_person": {"name": NAME, "birth_date": "1960-01-01", "phones": ["0113 496 0103"]},
     "device": {"type": CODE, "manufacturer": "Acme", "model": "M1", "version": "2"},

@@ -53,6 +53,7 @@ RULES = {
     "whole number above 0": 5,
     "holds nothing": 6,
     "must be exactly one of": 6,
+    "has a field of its own": 6,
     "value.day is for answers": 6,
     "components: each holds": 6,
     "must have either a key or content": 6,

@@ -40,6 +40,18 @@ def test_the_invalid_sample_names_each_broken_field() -> None:
         ("encounter", " 7", "encounter"),
         ("encounter", "7\u200b", "encounter"),
         ("practitioner__sds_user_id", "12345", "practitioner.sds_user_id"),
+        ("practitioner__gmc_number", "123456", "practitioner.gmc_number"),
+        ("practitioner__gmp_number", "1234567", "practitioner.gmp_number"),
+        ("practitioner__gphc_number", "20123456", "practitioner.gphc_number"),
+        ("practitioner__hcpc_number", "123456", "practitioner.hcpc_number"),
+        ("practitioner__nmc_number", "12A34567", "practitioner.nmc_number"),
+        ("practitioner__identifiers", [{"system": "staff", "value": "7"}], "practitioner.identifiers[0].system"),
+        (
+            "practitioner__identifiers",
+            [{"system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9658218865"}],
+            "practitioner.identifiers[0]",
+        ),
+        ("other_practitioners", [{"name": {"family": "Hughes", "given": []}}], "other_practitioners[0].role"),
         ("organisation__ods_code", "y9", "organisation.ods_code"),
         ("organisation__phone", None, "organisation.phone"),
         ("consultation__start", "2026-11-20T19:40:00", "consultation.start"),
@@ -102,8 +114,8 @@ def test_an_unknown_field_is_refused_without_repeating_its_name() -> None:
         parse_request(json.dumps(data).encode())
     assert str(refused.value) == (
         "patient: has a field that is not part of a request, number 7 in it: leave out what is not one of "
-        "nhs_number, nhs_number_status, name, birth_date, gender, address, phones, mobile, current_address, "
-        "current_phone"
+        "nhs_number, nhs_number_status, name, birth_date, identifiers, gender, deceased, death_date, address, phones, "
+        "mobile, current_address, current_from, current_until, current_phone"
     )
 
 

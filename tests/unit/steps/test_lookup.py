@@ -10,14 +10,15 @@ import pytest
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.mailboxes.settings import Release
 from gpconnect_messaging.pds.errors import Unavailable
-from gpconnect_messaging.steps.lookup import Lookup, LookupNotConfiguredError
+from gpconnect_messaging.steps.lookup import Lookup, LookupNotConfiguredError, Registration
 from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.operator_actions import NotPossibleError
+from tests.examples import a_request
 from tests.fakes.pds import World
 from tests.fakes.product import WINDOW, Product
 
 WRIGHT = "9658218865"
-MILLBROOK = {"source": "PDS", "ods_code": "A20047", "name": "Millbrook Surgery"}
+MILLBROOK = {"source": "PDS", "ods_code": "A20047", "name": "Millbrook Surgery", "nhs_number_status": "01"}
 NOTHING: dict[str, Any] = {"hold_window_seconds": 0}
 
 
@@ -25,7 +26,7 @@ class Asking(Product):
     """A product whose mailbox asks PDS."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**({"pds_lookup": True} | settings))
+        super().__init__(**settings)
         self.pds = World(clock=self.clock)
         lookup = Lookup(evidence=self.evidence, directory=lambda: self.pds.client, now=self.clock)
         self.builder = replace(self.builder, lookup=lookup)
@@ -47,6 +48,9 @@ class Asking(Product):
 
     def registration(self, message: BuildResult) -> dict[str, Any]:
         return dict(self.row(message.message_id).history.registration)
+
+    def registration_of_a_request(self) -> dict[str, Any]:
+        return self.registration(self.asks())
 
     def everything_kept_in_view(self) -> str:
         """All that ledger and notifications hold, but for the sender's own words."""
@@ -70,7 +74,7 @@ def test_pds_is_believed_about_the_practice_and_the_requests_own_word_is_not() -
     product = Asking(**NOTHING)
     product.moves(WRIGHT, "B82617")
     message = product.asks(registered_practice={"ods_code": "A20047", "name": "Millbrook Surgery"})
-    assert product.registration(message) == {"source": "PDS", "ods_code": "B82617"}
+    assert product.registration(message) == {"source": "PDS", "ods_code": "B82617", "nhs_number_status": "01"}
     (built,) = product.row(message.message_id).history.of(EventType.BUILT)
     assert built.details["to_organisation"] == "B82617"
 
@@ -78,7 +82,66 @@ def test_pds_is_believed_about_the_practice_and_the_requests_own_word_is_not() -
 def test_without_pds_the_ledger_says_whose_word_was_taken() -> None:
     product = Product(**NOTHING)
     message = product.asks()
-    assert dict(product.row(message.message_id).history.registration) == MILLBROOK | {"source": "the request"}
+    assert dict(product.row(message.message_id).history.registration) == MILLBROOK | {
+        "source": "the request",
+        "nhs_number_status": "02",
+    }
+
+
+@pytest.mark.requirement("FHIR-PDS-10")
+@pytest.mark.parametrize(
+    ("asks", "stated", "status"),
+    [
+        (None, {}, "01"),
+        (None, {"patient__nhs_number_status": "04"}, "01"),
+        (False, {}, "02"),
+        (False, {"patient__nhs_number_status": "01"}, "01"),
+        (False, {"patient__nhs_number_status": "06"}, "06"),
+    ],
+)
+def test_the_verification_status_says_what_was_really_done(
+    asks: bool | None, stated: dict[str, Any], status: str
+) -> None:
+    product = Asking(pds_lookup=asks, **NOTHING)
+    message = product.asks(**stated)
+    assert product.registration(message)["nhs_number_status"] == status
+    assert f'<code value="{status}"/>' in number_of(product, message)
+
+
+@pytest.mark.requirement("FHIR-PDS-02", "FHIR-PDS-10")
+def test_a_number_whose_details_pds_contradicts_is_in_conflict_though_a_person_released_it() -> None:
+    product = Asking(**NOTHING)
+    request = product.asks_for(WRIGHT, "WRONG", "1933-11-14")
+    assert product.status(request) is Status.HELD
+    product.operator_actions.release(request.message_id, actor="operator")
+    product.works()
+    (message,) = product.messages(request)
+    assert '<code value="05"/>' in number_of(product, BuildResult(message.message_id, message.status))
+
+
+@pytest.mark.requirement("FHIR-PDS-02")
+def test_a_patient_whom_pds_verifies_needs_no_further_description_and_another_does() -> None:
+    assert Asking(**NOTHING).asks(patient__gender=None).status is Status.BUILT
+    assert Asking(pds_lookup=False, **NOTHING).asks(patient__gender=None).status is Status.INVALID
+
+
+@pytest.mark.parametrize(("stated", "status"), [({}, "01"), ({"patient__nhs_number_status": "02"}, "02")])
+def test_a_claim_from_before_the_status_was_kept_gives_the_bytes_that_it_gave(
+    stated: dict[str, Any], status: str
+) -> None:
+    request = a_request(**stated)
+    registration = Registration.recorded({"source": "the request", "ods_code": "A20047"})
+    assert registration.of(request).patient.verification == status
+
+
+def number_of(product: Product, message: BuildResult) -> str:
+    """The NHS number of a built message, with the extension."""
+    return product.message(message.message_id).decode().partition("NHSNumberVerificationStatus-1")[2][:400]
+
+
+def test_a_mailbox_asks_where_the_environment_has_a_pds_unless_it_says_otherwise() -> None:
+    assert Asking(pds_lookup=None, **NOTHING).registration_of_a_request()["source"] == "PDS"
+    assert Product(**NOTHING).asks().status is Status.BUILT
 
 
 def test_an_organisation_that_does_not_ask_is_not_looked_up_for() -> None:
@@ -288,7 +351,7 @@ def test_whoever_moves_while_the_request_is_held_is_sent_to_the_new_practice() -
     product.moves(WRIGHT, "B82617")
     product.later(WINDOW)
     (message,) = product.messages(request)
-    assert message.history.registration == {"source": "PDS", "ods_code": "B82617"}
+    assert message.history.registration == {"source": "PDS", "ods_code": "B82617", "nhs_number_status": "01"}
 
 
 @pytest.mark.requirement("GPCM-SD-CS-069")

@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 from typer.testing import CliRunner
 
-import gpcm.commands  # noqa: F401 - makes the commands known
+import gpcm.commands.registered  # noqa: F401 - makes the commands known
 from gpcm.command_line import app
 from gpconnect_messaging.drafts import draft_messages
 from gpconnect_messaging.ledger.lifecycle import Status

@@ -251,9 +251,9 @@ def test_a_replacement_after_a_day_is_sent_and_the_advice_against_it_recorded(pr
         assert built.status is Status.BUILT
         for message in (built, *built.copies):
             (event,) = product.row(message.message_id).history.of(EventType.BUILT)
-            advice.append(event.details.get("advice", []))
+            advice.append([found for found in event.details.get("advice", []) if found.startswith("GPCM-SD-037")])
     assert advice[:4] == [[]] * 4
-    assert [found[0].partition(":")[0] for found in advice[4:]] == ["GPCM-SD-037"] * 2
+    assert [len(found) for found in advice[4:]] == [1, 1]
 
 
 @pytest.mark.requirement("FHIR-V&V-01")
@@ -264,7 +264,7 @@ def test_a_replacement_is_checked_as_it_is_stored_and_not_only_the_trial_before_
         broken = any(b"<relatesTo>" in piece for piece in written.pieces if isinstance(piece, bytes))
         return [FAULT] if broken else []
 
-    monkeypatch.setattr(assembly, "broken_musts", broken_by_replacing)
+    monkeypatch.setattr(assembly, "broken_requirements", broken_by_replacing)
     assert product.built("1").status is Status.BUILT
     refused = product.built("2")
     assert refused.status is Status.INVALID

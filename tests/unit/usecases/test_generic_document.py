@@ -48,7 +48,7 @@ def test_in_2_0_type_care_setting_and_event_say_what_is_sent(discharge: bytes) -
 @pytest.mark.requirement("GPCM-SD-107")
 def test_in_2_0_the_sending_system_stands_in_for_an_unknown_author() -> None:
     name = "send-document-2.0-outpatient-letter"
-    message = written(messages_of(name, practitioner=None)[0], name)
+    message = written(messages_of(name, practitioner=None, other_practitioners=[])[0], name)
     author = value(message, f"{COMPOSITION}/f:author/f:reference/@value")
     assert value(message, f"//f:entry[f:fullUrl/@value='{author}']/f:resource/f:Device/f:type/f:text/@value")
 

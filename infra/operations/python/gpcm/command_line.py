@@ -65,6 +65,9 @@ EXIT_STATUSES = (
     "refuses; 4 the message does not exist, or the status does not allow the action."
 )
 
+COMMON = frozenset({"list", "show", "status", "trace"})
+"""The commands of `gpcm.commands.messages`. Operators call them most: a call imports no other module of commands."""
+
 app = typer.Typer(
     name="gpcm",
     help="GP Connect Messaging: find any message, and know what to do next.",
@@ -245,6 +248,10 @@ def _exit_status(work: Callable[[], int | None]) -> int:
 
 def main() -> None:
     """Run the command line."""
+    if COMMON.isdisjoint(sys.argv[1:2]):
+        import gpcm.commands.registered
+    else:
+        import gpcm.commands.messages  # noqa: F401
     # The script of `gpcm completion` calls gpcm for suggestions. Typer's own completion options are switched off.
     typer.completion.completion_init()  # type: ignore[attr-defined]
     try:

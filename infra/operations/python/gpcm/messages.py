@@ -212,6 +212,8 @@ class Message:
     """When the request arrived; None if unknown."""
     registration: dict[str, Any]
     """The patient's practice: `ods_code`, `name`, `source`, `deceased`."""
+    warnings: tuple[str, ...]
+    """The advice of requirements (SHOULD) that the message goes against."""
     sha256: str | None
     timeline: tuple[Step, ...]
     infrastructure: Acknowledgement
@@ -227,6 +229,7 @@ class Message:
             "legal_hold": self.legal_hold,
             "arrived": self.arrived.isoformat() if self.arrived else None,
             "registration": self.registration,
+            "warnings": list(self.warnings),
             "sha256": self.sha256,
             "timeline": [
                 {"at": step.at.isoformat(), "kind": step.kind, "words": step.words, "source": step.source}
@@ -271,6 +274,7 @@ def message(record: MessageRecord, summary: Summary, now: datetime, *, reveal_en
         legal_hold=record.legal_hold,
         arrived=read_stated(built[0].details.get("arrived")) if built else None,
         registration=dict(history.registration),
+        warnings=tuple(built[0].details.get("advice", ())) if built else (),
         sha256=str(built[0].details["sha256"]) if built else None,
         timeline=timeline(history),
         infrastructure=acknowledgement(history, Level.INFRASTRUCTURE, now),

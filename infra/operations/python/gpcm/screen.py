@@ -210,6 +210,7 @@ def _details(message: Message, now: datetime) -> Padding:
         ("encounter", f"{HIDDEN}; --reveal shows it" if message.encounter == HIDDEN else message.encounter),
         ("MESH message id", ", ".join(message.mesh_message_ids)),
         ("became", ", ".join(message.became)),
+        ("warnings", "; ".join(message.warnings)),
         ("SHA-256", message.sha256 or ""),
         *((words, f"{moment(at)} UTC, {period(now - at)} ago") for words, at in times if at),
         ("legal hold", "the message's data does not expire" if message.legal_hold else ""),

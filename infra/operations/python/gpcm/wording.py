@@ -67,7 +67,7 @@ def _built(details: Details) -> str:
     practice = (
         f" for {registration['ods_code']} (says {registration['source']})" if registration.get("ods_code") else ""
     )
-    advice = f"; advised against: {'; '.join(details['advice'])}" if details.get("advice") else ""
+    advice = f"; {plural(len(details['advice']), 'warning')}" if details.get("advice") else ""
     return f"the message was built and stored{practice}, {details['size']:,} bytes{advice}"
 
 

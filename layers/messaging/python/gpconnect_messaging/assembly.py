@@ -1,4 +1,4 @@
-"""Assemble the messages of a request: render the report if it has none, compose, and check against every MUST.
+"""Assemble the messages of a request: render the report if it has none, compose, and check against the requirements.
 
 The builder and the library's `draft_messages` assemble here, so that both send the same bytes and refuse the same.
 """
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.conformance import broken_requirements
+from gpconnect_messaging.conformance.validation import warnings
 from gpconnect_messaging.documents.report import ReportRenderer, as_carried, with_report
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
@@ -45,6 +46,8 @@ class AssembledMessage:
     message: Message
     written: ComposedMessage
     documents: tuple[SourceDocument, ...]
+    warnings: tuple[str, ...] = ()
+    """The SHOULDs that the message breaks, in words without personal data."""
 
     def stream(self) -> Iterator[bytes]:
         """Yield the message (UTF-8, FHIR STU3 XML) chunk by chunk. Raises DocumentChangedError."""
@@ -76,9 +79,7 @@ def assemble(
     `logo` and `fonts` are the deployer's files for rendered reports. Raises RequestRefusedError.
     """
     assembled = [_assembled(message, tuple(documents), logo, fonts) for message in messages]
-    for result in assembled:
-        _require_conformance(result.message, result.written)
-    return assembled
+    return [replace(result, warnings=_require_conformance(result.message, result.written)) for result in assembled]
 
 
 def _assembled(
@@ -103,14 +104,15 @@ def require_fhir(message: Message, document_sizes: Sequence[int] = ()) -> Compos
         raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
 
 
-def _require_conformance(message: Message, written: ComposedMessage) -> None:
-    """Check that a written message meets every checkable MUST, and the mailbox's size limit."""
-    broken = broken_musts(written, envelope(message), message.mailbox.specification, message.use_case.name)
-    if broken:
-        raise RequestRefusedError([Reason(rule.id, f"{rule.message} ({rule.path})") for rule in broken])
+def _require_conformance(message: Message, written: ComposedMessage) -> tuple[str, ...]:
+    """Check that a written message meets every checkable MUST, and the mailbox's size limit; return the warnings."""
+    broken = broken_requirements(written, envelope(message), message.mailbox.specification, message.use_case.name)
+    if refusing := [Reason(rule.id, f"{rule.message} ({rule.path})") for rule in broken if rule.is_broken_must]:
+        raise RequestRefusedError(refusing)
     limit = message.mailbox.max_message_bytes
     if written.size > limit:
         size = f"make a message of {in_megabytes(written.size)}"
         raise RequestRefusedError.because(
             "documents", f"{size}, more than the mailbox's limit of {in_megabytes(limit)}"
         )
+    return warnings(broken)

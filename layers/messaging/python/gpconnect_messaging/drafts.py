@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from itertools import chain
 
 from gpconnect_messaging.assembly import SourceDocument, assemble, included_resources, require_fhir
+from gpconnect_messaging.conformance import broken_requirements
+from gpconnect_messaging.conformance.validation import warnings
 from gpconnect_messaging.derived_ids import SHORTEST_SECRET, Identifiers
 from gpconnect_messaging.documents.gate import REFUSING, DocumentGate
 from gpconnect_messaging.documents.report import with_report
@@ -20,7 +22,7 @@ from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import Supplied
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.request_rules import broken_rules
-from gpconnect_messaging.requests.models import Request, parse_request
+from gpconnect_messaging.requests.models import VERIFIED, Request, parse_request
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.usecases import USE_CASES
@@ -45,6 +47,8 @@ class DraftMessage:
     message_id: str
     envelope: Envelope
     xml: bytes = field(repr=False)
+    warnings: tuple[str, ...] = ()
+    """The SHOULDs that the message breaks."""
 
 
 def draft_messages(
@@ -88,6 +92,7 @@ def draft_messages(
             message_id=str(assembled.message.message_id),
             envelope=envelope(assembled.message),
             xml=b"".join(assembled.stream()),
+            warnings=assembled.warnings,
         )
         for assembled in assemble(messages, documents)
     )
@@ -95,14 +100,15 @@ def draft_messages(
 
 def require_in_order(
     request: Request, beside: ReadIfThere, *, gate: DocumentGate = REFUSING, now: datetime | None = None
-) -> list[str]:
-    """Check a request as far as possible without settings; return the fields of the files that are missing.
+) -> tuple[list[str], tuple[str, ...]]:
+    """Check a request as far as possible without settings; return the fields of missing files, and the warnings.
 
     `beside` returns the content of a file that the request names, None where there is none. Where a ready resource is
-    missing, references are not checked. Raises GateUnavailableError; RequestRefusedError.
+    missing, references are not checked. A warning is a SHOULD that the message would break. Raises
+    GateUnavailableError; RequestRefusedError.
     """
     created_at = (now or datetime.now(UTC)).replace(microsecond=0)
-    sent = redacted(request)
+    sent = redacted(request).with_number_status(VERIFIED)  # PDS may verify it
     contents = {key: beside(key) for _, key in sent.files}
     mailbox, reasons = _any_mailbox(sent, created_at)
     try:
@@ -112,6 +118,7 @@ def require_in_order(
         reasons += [reason for reason in refused.reasons if reason not in reasons]
     if reasons:
         raise RequestRefusedError(reasons)
+    warned: tuple[str, ...] = ()
     if not any(resource.key and contents[resource.key] is None for resource in sent.resources):
         message = Message(
             request=sent if sent.primary else with_report(sent),
@@ -121,8 +128,9 @@ def require_in_order(
             created_at=created_at,
             supplied=supplied,
         )
-        require_fhir(message)
-    return [field for field, key in request.files if key in contents and contents[key] is None]
+        written, specification = require_fhir(message), mailbox.specification
+        warned = warnings(broken_requirements(written, envelope(message), specification, request.use_case))
+    return [field for field, key in request.files if key in contents and contents[key] is None], warned
 
 
 def _any_mailbox(request: Request, now: datetime) -> tuple[MailboxSettings, list[Reason]]:

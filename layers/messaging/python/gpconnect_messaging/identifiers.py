@@ -22,6 +22,18 @@ OWN_MAILBOX_ID_RULE = f"{MAILBOX_ID_RULE}, at least one of both, and no six digi
 NO_CONCEPT_ID = "is not a SNOMED CT concept id, digits with the last one the check digit: check every digit"
 ODS_CODE_RULE = "an ODS code: 3 to 10 capital letters A-Z and digits 0-9"
 
+PROFESSIONAL_SYSTEMS = {
+    "sds_user_id": "https://fhir.nhs.uk/Id/sds-user-id",
+    "sds_role_profile_id": "https://fhir.nhs.uk/Id/sds-role-profile-id",
+    "gmc_number": "https://fhir.hl7.org.uk/Id/gmc-number",
+    "gmp_number": "https://fhir.hl7.org.uk/Id/gmp-number",
+    "gphc_number": "https://fhir.hl7.org.uk/Id/gphc-number",
+    "hcpc_number": "https://fhir.hl7.org.uk/Id/hcpc-number",
+    "nmc_number": "https://fhir.hl7.org.uk/Id/nmc-number",
+}
+"""The systems of a professional's numbers, by the names that requests use."""
+NHS_NUMBER_SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
+
 _LONG_NUMBER = re.compile("[0-9]{6}")
 _WEIGHTS = range(10, 1, -1)
 _CONCEPT_PARTITIONS = {"00", "10"}

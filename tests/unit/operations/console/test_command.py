@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-import gpcm.commands  # noqa: F401 - makes the commands known
+import gpcm.commands.registered  # noqa: F401 - makes the commands known
 from gpcm.command_line import ExitStatus, app
 from gpcm.console import serving
 from tests.unit.operations.an_environment import PlaceInMemory

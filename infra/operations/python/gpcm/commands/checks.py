@@ -125,11 +125,12 @@ def _validate_request(context: CommandContext, content: bytes, folder: Path, *, 
     from gpconnect_messaging.requests.plausibility import implausible_withdrawal
 
     not_opened: list[str] = []
+    warnings: tuple[str, ...] = ()
     try:
         request = parse(content)
         if isinstance(request, Request):
             gate = DocumentGate(allow_active=allow_active)
-            not_opened = require_in_order(request, lambda key: _content(folder / key), gate=gate)
+            not_opened, warnings = require_in_order(request, lambda key: _content(folder / key), gate=gate)
         elif broken := list(implausible_withdrawal(request, datetime.now(UTC))):
             raise RequestRefusedError(broken)
     except RequestRefusedError as refused:
@@ -141,7 +142,7 @@ def _validate_request(context: CommandContext, content: bytes, folder: Path, *, 
         )
         return ExitStatus.PROBLEM_FOUND
     context.screen.result(
-        {"kind": "request", "valid": True, "reasons": [], "not_opened": not_opened},
+        {"kind": "request", "valid": True, "reasons": [], "not_opened": not_opened, "warnings": list(warnings)},
         Text(
             "The request is valid. The rules of the mailbox, the size limit and the range of NHS numbers depend on the "
             "environment: `gpcm drop` says what they refuse."
@@ -151,7 +152,8 @@ def _validate_request(context: CommandContext, content: bytes, folder: Path, *, 
                 f"{field}: the file is not beside the request (letter case counts), so it was not opened; if it is "
                 "not in the drop either, the request is refused"
                 for field in not_opened
-            ],
+            ]
+            + [f"warning: it is advised against, and sent: {warning}" for warning in warnings],
             mark="·",
         ),
     )

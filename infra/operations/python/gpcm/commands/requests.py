@@ -229,6 +229,8 @@ def _ask() -> dict[str, Any]:
             "nhs_number": _prompt("Patient's NHS number", _nhs_number),
             "name": {"given": _prompt("Forename(s)", str).split(), "family": _prompt("Family name", str)},
             "birth_date": _prompt("Date of birth (YYYY-MM-DD)", _day),
+            "gender": _prompt("Gender (male, female, other, unknown)", str, default="unknown"),
+            "address": {"lines": [_prompt("Address, without postcode", str)], "postcode": _prompt("Postcode", str)},
         },
         "practitioner": {
             "sds_user_id": _prompt("Clinician's SDS user id (12 digits)", _digits(12)),

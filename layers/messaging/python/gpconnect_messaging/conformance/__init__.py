@@ -2,11 +2,11 @@
 
     tree → message under test → checks → findings
 
-`validate_message` runs every check. The builder calls `broken_musts` before a message is sent. The package reads
+`validate_message` runs every check. The builder calls `broken_requirements` before a message is sent. The package reads
 no file of the published specifications.
 """
 
 from gpconnect_messaging.conformance.tree import UnreadableMessageError
-from gpconnect_messaging.conformance.validation import Finding, Verdict, broken_musts, validate_message
+from gpconnect_messaging.conformance.validation import Finding, Verdict, broken_requirements, validate_message
 
-__all__ = ["Finding", "UnreadableMessageError", "Verdict", "broken_musts", "validate_message"]
+__all__ = ["Finding", "UnreadableMessageError", "Verdict", "broken_requirements", "validate_message"]

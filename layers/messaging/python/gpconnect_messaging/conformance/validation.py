@@ -1,6 +1,6 @@
 """Runs the checks that apply to a message and reports the findings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cache
@@ -15,6 +15,9 @@ from gpconnect_messaging.conformance.tree import Node, Tree, UnreadableMessageEr
 from gpconnect_messaging.itk3.compose import ComposedMessage
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.specification import UseCase, Version
+
+MOST_WARNINGS = 20
+"""Number of warnings that a message's record names."""
 
 
 class Verdict(StrEnum):
@@ -68,10 +71,10 @@ def validate_message(message: MessageUnderTest) -> list[Finding]:
     return findings
 
 
-def broken_musts(
+def broken_requirements(
     composed: ComposedMessage, envelope: Envelope, specification: Version, use_case: UseCase | None = None
 ) -> list[Finding]:
-    """Check a composed message against every MUST before it is sent; the use case is detected unless it is given.
+    """Return what a composed message breaks, before it is sent; the use case is detected unless it is given.
 
     A short stand-in replaces the documents, so that the time does not depend on their sizes.
     """
@@ -80,8 +83,16 @@ def broken_musts(
         piece if isinstance(piece, bytes) else (b"AAAA" if next(sizes, 0) else b"") for piece in composed.pieces
     )
     message = MessageUnderTest(read(text), Headers.of(envelope), specification=specification, use_case=use_case)
-    checks = tuple(check for check in _selected(*_selection(message)) if check.level is Level.MUST)
-    return [_broken(check, violation, {}) for check, result in _run(message, checks) for violation in result.violations]
+    results = _run(message, _selected(*_selection(message)))
+    return [_broken(check, violation, {}) for check, result in results for violation in result.violations]
+
+
+def warnings(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Describe the broken SHOULDs among findings, one sentence per requirement, at most `MOST_WARNINGS` and a count."""
+    broken = [finding for finding in findings if finding.verdict is Verdict.BROKEN and not finding.is_broken_must]
+    texts = list({finding.id: f"{finding.id}: {finding.message}" for finding in reversed(broken)}.values())[::-1]
+    more = len(texts) - MOST_WARNINGS
+    return (*texts[:MOST_WARNINGS], *([f"… and {more} more"] if more > 0 else ()))
 
 
 def validate_bytes(

@@ -15,7 +15,7 @@ from gpconnect_messaging.itk3.form import elements
 from gpconnect_messaging.itk3.stu3 import Json
 from gpconnect_messaging.names import fold
 from gpconnect_messaging.quoting import ods_code
-from gpconnect_messaging.requests.models import Name, Request
+from gpconnect_messaging.requests.models import Name, Practitioner, Request
 from gpconnect_messaging.requests.refusal import Reason
 
 _PEOPLE = frozenset({
@@ -80,6 +80,11 @@ class Party:
         return _key(identifier) in self.identifiers
 
 
+def names_nhs_number(system: str, value: str) -> bool:
+    """Whether an identifier is, or looks like, an NHS number."""
+    return _is_nhs_number({"system": system}) or is_nhs_number("".join(re.findall("[0-9]", value)))
+
+
 def parties(request: Request, supplied: Iterable[tuple[tuple[str, ...], Json]]) -> dict[str, Party]:
     """Map the references that a ready resource may use to the people and organisations of a message.
 
@@ -87,13 +92,19 @@ def parties(request: Request, supplied: Iterable[tuple[tuple[str, ...], Json]]) 
     """
     patient, practitioner, relative = request.patient, request.practitioner, request.related_person
     known = {
-        "Patient/patient": _party(patient.name, (_NHS_NUMBER_SYSTEM, patient.nhs_number)),
+        "Patient/patient": _party(
+            patient.name,
+            (_NHS_NUMBER_SYSTEM, patient.nhs_number),
+            *(key for number in patient.identifiers if (key := _key({"system": number.system, "value": number.value}))),
+        ),
         "Organization/organisation": _organisation(
             request.organisation.name, ("ods-organization-code", request.organisation.ods_code)
         ),
     }
     if practitioner:
-        known["Practitioner/practitioner"] = _party(practitioner.name, ("sds-user-id", practitioner.sds_user_id))
+        known["Practitioner/practitioner"] = _practitioner(practitioner)
+    for number, other in enumerate(request.other_practitioners, 1):
+        known[f"Practitioner/other-{number}"] = _practitioner(other)
     if relative:
         known["RelatedPerson/related-person"] = _party(relative.name)
     for names, content in supplied:
@@ -174,7 +185,12 @@ def _key(identifier: Json) -> tuple[str, str] | None:
     system, value = str(identifier["system"]), "".join(str(identifier["value"]).split())
     if _is_nhs_number(identifier):
         return _NHS_NUMBER_SYSTEM, value
-    return system.rstrip("/").rpartition("/")[2].lower(), value
+    return _system(system), value
+
+
+def _system(uri: str) -> str:
+    """Return the last part of a system's URI, since senders write the same system under several."""
+    return uri.rstrip("/").rpartition("/")[2].lower()
 
 
 def _words(text: object) -> frozenset[str]:
@@ -190,6 +206,10 @@ def _name_parts(name: Json) -> list[str]:
 
 def _party(name: Name, *identifiers: tuple[str, str]) -> Party:
     return _person(_words(name.family), _words(" ".join(name.given)), _words(name.prefix or ""), identifiers)
+
+
+def _practitioner(practitioner: Practitioner) -> Party:
+    return _party(practitioner.name, *((_system(system), value) for system, value in practitioner.numbers))
 
 
 def _person(

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
+from gpconnect_messaging.identifiers import NHS_NUMBER_SYSTEM, PROFESSIONAL_SYSTEMS
 from gpconnect_messaging.itk3.clinical import StructuredPart, concept, structured_part
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
@@ -29,7 +30,15 @@ Resource = dict[str, Any]
 _ITK = "https://fhir.nhs.uk/STU3/StructureDefinition"
 _CARE_CONNECT = "https://fhir.hl7.org.uk/STU3/StructureDefinition"
 _VERIFICATION = "CareConnect-NHSNumberVerificationStatus-1"
-_VERIFICATION_DISPLAY = {"01": "Number present and verified", "02": "Number present but not traced"}
+_VERIFICATION_DISPLAY = {
+    "01": "Number present and verified",
+    "02": "Number present but not traced",
+    "03": "Trace required",
+    "04": "Trace attempted - No match or multiple match found",
+    "05": "Trace needs to be resolved - (NHS number or patient detail conflict)",
+    "06": "Trace in progress",
+    "08": "Trace postponed (baby under six weeks old)",
+}
 _UUID_SYSTEM = "https://tools.ietf.org/html/rfc4122"
 _CARE_SETTING = f"{_CARE_CONNECT}/Extension-CareConnect-CareSettingType-1"
 """The extension of CareConnect-Composition-1, since our Composition claims that profile. ITK3 publishes one of the same
@@ -43,6 +52,8 @@ _AUTHORS = {
 }
 _UNNAMED = "is named by no other part of the message: name it in authors, give consultation.type, or leave it out"
 _UNREFERRED = "is named by no other resource: refer to it in one that the Composition lists, or leave it out"
+_UNKNOWN = "UNK"
+"""The value that live senders write for an SDS user id that they do not know."""
 _ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
 
 
@@ -119,7 +130,7 @@ def _header_organisation(message: Message) -> Resource:
 def _payload(message: Message) -> Resource:
     request = message.request
     people = [
-        *([_practitioner(message, request.practitioner)] if request.practitioner else []),
+        *(resource for role, person in _clinicians(message) for resource in _practitioner(message, role, person)),
         *([_related_person(message, request.related_person)] if request.related_person else []),
         *([_device(message, request.device)] if request.device else []),
         *([_sending_system(message)] if Author.DEVICE in message.authors and not request.device else []),
@@ -149,7 +160,11 @@ def _payload(message: Message) -> Resource:
         "resourceType": "Bundle",
         "id": str(message.document_id),
         # A document must bear a date (FHIR STU3, documents; ITK3 says that it is this one).
-        "meta": {"lastUpdated": message.created_at.isoformat(), **_meta(f"{_ITK}/ITK-Document-Bundle-1")},
+        "meta": {
+            "lastUpdated": message.created_at.isoformat(),
+            **_meta(f"{_ITK}/ITK-Document-Bundle-1"),
+            **_replacement_version(message),
+        },
         "identifier": {"system": _UUID_SYSTEM, "value": str(message.document_id)},
         "type": "document",
         "entry": [_entry(resource) for resource in resources],
@@ -162,6 +177,8 @@ def _parts(message: Message) -> dict[str, str]:
     parts = {"Patient/patient": "Patient", "Organization/organisation": "Organization"}
     if request.practitioner:
         parts["Practitioner/practitioner"] = "Practitioner"
+    for number in range(1, len(request.other_practitioners) + 1):
+        parts[f"Practitioner/other-{number}"] = f"Practitioner/{number}"
     if request.related_person:
         parts["RelatedPerson/related-person"] = "RelatedPerson"
     if request.device:
@@ -181,16 +198,13 @@ def _composition(message: Message, structured: StructuredPart) -> Resource:
     composition: Resource = {
         "resourceType": "Composition",
         "id": message.resource_id("Composition"),
-        "meta": _meta(f"{_CARE_CONNECT}/CareConnect-Composition-1"),
-        "text": {
-            "status": "generated",
-            "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{escape(message.text)}</p></div>',
-        },
+        "meta": _meta(f"{_CARE_CONNECT}/CareConnect-Composition-1") | _replacement_version(message),
+        "text": _narrative(message.text),
         "identifier": {"system": _UUID_SYSTEM, "value": str(message.document_id)},
         "status": "final",
         "subject": _reference(message.resource_id("Patient")),
         "date": message.created_at.isoformat(),
-        "author": [_reference(message.resource_id(_AUTHORS[author])) for author in message.authors],
+        "author": [_reference(message.resource_id(role)) for role in _author_roles(message)],
         "title": message.title,
         "confidentiality": "R" if request.consultation.confidential else "N",
         "custodian": _reference(message.resource_id("Organization")),
@@ -198,12 +212,13 @@ def _composition(message: Message, structured: StructuredPart) -> Resource:
             {"title": document.title, "entry": [_reference(binary_id(message, index))]}
             for index, document in enumerate(request.documents_in_order)
         ]
-        + structured.sections,
+        + structured.sections
+        + ([{"title": "For the attention of", "text": _narrative(request.attention)}] if request.attention else []),
     }
     if message.document_type:
         composition["type"] = concept(message.document_type)
-    if request.care_setting:
-        setting = {"url": _CARE_SETTING, "valueCodeableConcept": concept(request.care_setting)}
+    if message.care_setting:
+        setting = {"url": _CARE_SETTING, "valueCodeableConcept": concept(message.care_setting)}
         composition["extension"] = [setting]
     if encounter := _encounter_id(message, structured):
         composition["encounter"] = _reference(encounter)
@@ -213,6 +228,13 @@ def _composition(message: Message, structured: StructuredPart) -> Resource:
         target = {"system": _UUID_SYSTEM, "value": str(message.replaced_document_id)}
         composition["relatesTo"] = [{"code": "replaces", "targetIdentifier": target}]
     return composition
+
+
+def _narrative(words: str) -> Resource:
+    return {
+        "status": "generated",
+        "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{escape(words)}</p></div>',
+    }
 
 
 def _event(event: Event) -> Resource:
@@ -238,11 +260,7 @@ def _encounter(message: Message) -> Resource | None:
     if message.encounter_type is None or any(supplied.type == "Encounter" for supplied in message.supplied):
         return None
     request = message.request
-    seen_with = [
-        _reference(message.resource_id(role))
-        for role, person in (("Practitioner", request.practitioner), ("RelatedPerson", request.related_person))
-        if person
-    ]
+    roles = [role for role, _ in _clinicians(message)] + (["RelatedPerson"] if request.related_person else [])
     resource: Resource = {
         "resourceType": "Encounter",
         "id": message.resource_id("Encounter"),
@@ -262,8 +280,8 @@ def _encounter(message: Message) -> Resource | None:
         "period": _period(request.consultation.start, request.consultation.end),
         "serviceProvider": _reference(message.resource_id("Organization")),
     }
-    if seen_with:
-        resource["participant"] = [{"individual": individual} for individual in seen_with]
+    if roles:
+        resource["participant"] = [{"individual": _reference(message.resource_id(role))} for role in roles]
     if request.location:
         resource["location"] = [{"location": _reference(message.resource_id("Location/0"))}]
     return resource
@@ -372,8 +390,8 @@ def _patient(message: Message) -> Resource:
             "coding": [
                 {
                     "system": f"https://fhir.hl7.org.uk/STU3/CodeSystem/{_VERIFICATION}",
-                    "code": patient.nhs_number_status,
-                    "display": _VERIFICATION_DISPLAY[patient.nhs_number_status],
+                    "code": patient.verification,
+                    "display": _VERIFICATION_DISPLAY[patient.verification],
                 }
             ]
         },
@@ -383,31 +401,67 @@ def _patient(message: Message) -> Resource:
         "id": message.resource_id("Patient"),
         "meta": _meta(f"{_CARE_CONNECT}/CareConnect-Patient-1"),
         "identifier": [
-            {"extension": [verification], "system": "https://fhir.nhs.uk/Id/nhs-number", "value": patient.nhs_number}
+            {"extension": [verification], "system": NHS_NUMBER_SYSTEM, "value": patient.nhs_number},
+            *({"system": number.system, "value": number.value} for number in patient.identifiers),
         ],
         "name": [_official_name(patient.name)],
         "birthDate": patient.birth_date.isoformat(),
     }
-    if patient.phones:
-        resource["telecom"] = [{"system": "phone", "value": phone} for phone in patient.phones]
-    if patient.gender:
-        resource["gender"] = patient.gender
-    if patient.address:
-        resource["address"] = [_address(patient.address)]
+    uses = (("mobile", patient.mobile), ("temp", patient.current_phone))
+    telecom = [{"system": "phone", "value": phone} for phone in patient.phones]
+    telecom += [{"system": "phone", "value": phone, "use": use} for use, phone in uses if phone]
+    addresses = [_address(patient.address)] if patient.address else []
+    if patient.current_address:
+        days = (("start", patient.current_from), ("end", patient.current_until))
+        period = {name: day.isoformat() for name, day in days if day}
+        addresses.append({"use": "temp", **_address(patient.current_address), **({"period": period} if period else {})})
+    known = {"telecom": telecom, "gender": patient.gender, "address": addresses}
+    resource |= {element: value for element, value in known.items() if value}
+    if patient.death_date:
+        resource["deceasedDateTime"] = patient.death_date.isoformat()
+    elif patient.deceased is not None:
+        resource["deceasedBoolean"] = patient.deceased
     return resource
 
 
-def _practitioner(message: Message, practitioner: Practitioner) -> Resource:
+def _clinicians(message: Message) -> list[tuple[str, Practitioner]]:
+    """List the clinicians, each with the role that the id is derived from."""
+    request = message.request
+    first = [("Practitioner", request.practitioner)] if request.practitioner else []
+    return first + [(f"Practitioner/{number}", one) for number, one in enumerate(request.other_practitioners, 1)]
+
+
+def _author_roles(message: Message) -> list[str]:
+    others = enumerate(message.request.other_practitioners, 1)
+    return [_AUTHORS[author] for author in message.authors] + [
+        f"Practitioner/{number}" for number, other in others if other.author
+    ]
+
+
+def _practitioner(message: Message, role: str, practitioner: Practitioner) -> Iterator[Resource]:
+    numbers = practitioner.numbers
+    if message.specification.sds_user_id_required and not practitioner.sds_user_id:
+        numbers.insert(0, (PROFESSIONAL_SYSTEMS["sds_user_id"], _UNKNOWN))
     resource: Resource = {
         "resourceType": "Practitioner",
-        "id": message.resource_id("Practitioner"),
+        "id": message.resource_id(role),
         "meta": _meta(f"{_CARE_CONNECT}/CareConnect-Practitioner-1"),
-        "identifier": [{"system": "https://fhir.nhs.uk/Id/sds-user-id", "value": practitioner.sds_user_id}],
         "name": [_official_name(practitioner.name)],
     }
+    if numbers:
+        resource["identifier"] = [{"system": system, "value": value} for system, value in numbers]
     if practitioner.phone:
         resource["telecom"] = [_work_phone(practitioner.phone)]
-    return resource
+    yield resource
+    if practitioner.role:
+        yield {
+            "resourceType": "PractitionerRole",
+            "id": message.resource_id(role.replace("Practitioner", "PractitionerRole")),
+            "meta": _meta(f"{_CARE_CONNECT}/CareConnect-PractitionerRole-1"),
+            "practitioner": _reference(message.resource_id(role)),
+            "organization": _reference(message.resource_id("Organization")),
+            "code": [{"text": practitioner.role}],
+        }
 
 
 def _organisation(message: Message) -> Resource:
@@ -430,6 +484,12 @@ def _organisation(message: Message) -> Resource:
 
 def _meta(profile: str) -> Resource:
     return {"profile": [profile]}
+
+
+def _replacement_version(message: Message) -> Resource:
+    """The version of a replacement, as 2.0.2 advises ("How to handle updates to documents")."""
+    told = message.version > 1 and message.specification.version_in_meta
+    return {"versionId": str(message.version)} if told else {}
 
 
 def _entry(resource: Resource) -> Resource:

@@ -70,13 +70,15 @@ class MailboxSettings:
     """The paper of rendered reports."""
     document_types: tuple[str, ...] = ()
     """SNOMED CT document types that NHS England approved for this sender, beyond those for all senders."""
+    care_setting: str = ""
+    """The kind of service that sends, if a request does not say: SNOMED CT concept id and words, such as
+    `789718008 Cardiology service`."""
     infrastructure_acknowledgement_seconds: int = 86_400
     """How long after sending the infrastructure acknowledgement is due. Then the message is OVERDUE."""
     business_acknowledgement_seconds: int = 432_000
     """How long after sending the business acknowledgement is due. Then the message is OVERDUE."""
-    pds_lookup: bool = False
-    """Whether the builder asks PDS for a patient's registered practice (GPCM-SD-CS-072). Needs the environment's
-    `pds`."""
+    pds_lookup: bool | None = None
+    """Whether the builder asks PDS about the patient (GPCM-SD-CS-072). None: if the environment has `pds`."""
     escalate_after_seconds: int = 14_400
     """Time from the first delivery of a notification about this mailbox to escalation, unless it is acknowledged."""
     hold_window_seconds: int = 9_900
@@ -171,6 +173,11 @@ def _texts(accepts: Callable[[str], bool], rule: str) -> SettingRule:
     return SettingRule(f"must be a list of {rule}, at most 100", read)
 
 
+def _is_coded(text: str) -> bool:
+    code, _, words = text.partition(" ")
+    return not text or (is_concept_id(code) and words == words.strip() != "" and len(words) <= 255)
+
+
 def _whole(least: int, most: int | None = None) -> SettingRule:
     def read(value: Any) -> int:
         if type(value) is not int or value < least or (most is not None and value > most):
@@ -184,8 +191,8 @@ def _one_of(choices: type[StrEnum]) -> SettingRule:
     return SettingRule(f"must be one of {', '.join(choices)}", choices)
 
 
-def _switch(value: Any) -> bool:
-    if not isinstance(value, bool):
+def _switch(value: Any) -> bool | None:
+    if not isinstance(value, bool | None):
         raise ValueError
     return value
 
@@ -200,9 +207,10 @@ RULES: Mapping[str, SettingRule] = {
     "max_message_bytes": _whole(1, LARGEST_MESSAGE),
     "report_page": _one_of(PageSize),
     "document_types": _texts(is_concept_id, "SNOMED CT concept ids"),
+    "care_setting": _text(_is_coded, "a SNOMED CT concept id, a blank and words, or empty"),
     "infrastructure_acknowledgement_seconds": _whole(1, LONGEST_WAIT),
     "business_acknowledgement_seconds": _whole(1, LONGEST_WAIT),
-    "pds_lookup": SettingRule("must be true or false", _switch),
+    "pds_lookup": SettingRule("must be true or false, or null", _switch),
     "escalate_after_seconds": _whole(1, LONGEST_WAIT),
     "hold_window_seconds": _whole(0, LONGEST_HOLD),
     "warn_before_seconds": _whole(1, LONGEST_HOLD - 1),

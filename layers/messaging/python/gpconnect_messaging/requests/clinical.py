@@ -100,8 +100,9 @@ class SuppliedResource(Part):
     """A ready FHIR STU3 resource, in a file of the drop or written out here as text.
 
     Its references name other supplied resources as `Type/id`, and the message's own parts as `Patient/patient`,
-    `Practitioner/practitioner`, `Organization/organisation`, `RelatedPerson/related-person`, `Device/device`,
-    `Location/location`, `Encounter/encounter`, and `Binary/key` for the document with that key.
+    `Practitioner/practitioner`, `Practitioner/other-1` (the first of the others), `Organization/organisation`,
+    `RelatedPerson/related-person`, `Device/device`, `Location/location`, `Encounter/encounter`, and `Binary/key` for
+    the document with that key.
     """
 
     content_type: Literal["application/fhir+json", "application/fhir+xml"]

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
+from gpconnect_messaging.identifiers import NHS_NUMBER_SYSTEM, PROFESSIONAL_SYSTEMS
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.media_types import media_type, other_names, supported_types
 from gpconnect_messaging.requests.clinical import Observation, QuestionnaireAnswers, SuppliedResource
@@ -75,32 +76,104 @@ class Address(Part):
     postcode: ShortText | None = None
 
 
+VERIFIED, NOT_TRACED, IN_CONFLICT = "01", "02", "05"
+
+
+class LocalIdentifier(Part):
+    """An identifier that an organisation gives, such as a staff or hospital number."""
+
+    system: Annotated[
+        str,
+        Shape(
+            r"https?://[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9._~-]+)*|urn:oid:[0-2](\.(0|[1-9][0-9]*))+",
+            "the URL or OID of the system, such as https://fhir.hospital.example/Id/patient",
+        ),
+    ] = Field(max_length=255, description="URL or OID of the system that the value belongs to")
+    value: Identifier
+
+    @model_validator(mode="after")
+    def _of_a_local_system(self) -> Self:
+        if self.system in {NHS_NUMBER_SYSTEM, *PROFESSIONAL_SYSTEMS.values()}:
+            raise ValueError("system has a field of its own: write the value there")
+        return self
+
+
 class Patient(Part):
     """The subject of the document: the address, the Patient resource, the subject and the PDF all come from here."""
 
     nhs_number: NhsNumber
-    nhs_number_status: Literal["01", "02"] = Field(
-        default="01", description="01: present and verified with PDS; 02: present but not traced"
+    nhs_number_status: Literal["01", "02", "03", "04", "05", "06", "08"] | None = Field(
+        default=None,
+        description="what the sender knows of the number, if the product does not ask PDS: 01 verified with PDS, 02 "
+        "not traced, 03 trace required, 04 traced without a match, 05 in conflict with PDS, 06 trace in progress, 08 "
+        "trace postponed (baby under six weeks); left out: 02",
     )
     name: Name
     birth_date: Day
+    identifiers: Annotated[list[LocalIdentifier], Field(max_length=20)] = Field(
+        default_factory=list, description="further identifiers, such as hospital numbers"
+    )
     gender: Literal["male", "female", "other", "unknown"] | None = None
+    deceased: bool | None = Field(default=None, description="whether the patient has died; left out: not known")
+    death_date: Day | None = None
     address: Address | None = None
     phones: list[ShortText] = Field(default_factory=list)
     mobile: ShortText | None = None
     current_address: Address | None = Field(default=None, description="where the patient stays for the time being")
+    current_from: Day | None = Field(default=None, description="the first day at the current address")
+    current_until: Day | None = Field(default=None, description="the last day at the current address")
     current_phone: ShortText | None = Field(default=None, description="where to ring for the time being")
+
+    @property
+    def verification(self) -> str:
+        """The verification status of the NHS number: what was really done (decision 51)."""
+        return self.nhs_number_status or NOT_TRACED
 
 
 class Practitioner(Part):
     """The clinician who saw the patient."""
 
-    sds_user_id: Annotated[str, Shape("[0-9]{12}", "an SDS user id: twelve digits 0-9")] = Field(
-        description="SDS user id: twelve digits"
+    sds_user_id: Annotated[str, Shape("[0-9]{12}", "an SDS user id: twelve digits 0-9")] | None = Field(
+        default=None, description='SDS user id: twelve digits. Leave it out if it is not known: 1.5 then sends "UNK"'
+    )
+    sds_role_profile_id: Annotated[str, Shape("[0-9]{12}", "an SDS role profile id: twelve digits 0-9")] | None = Field(
+        default=None, description="SDS role profile id: twelve digits"
+    )
+    gmc_number: Annotated[str, Shape("[0-9]{7}", "a GMC number: seven digits 0-9")] | None = Field(
+        default=None, description="General Medical Council: seven digits"
+    )
+    gmp_number: Annotated[str, Shape("G[0-9]{7}", "a GMP number: G and seven digits 0-9")] | None = Field(
+        default=None, description="general medical practitioner: G and seven digits"
+    )
+    gphc_number: Annotated[str, Shape("[0-9]{7}", "a GPhC number: seven digits 0-9")] | None = Field(
+        default=None, description="General Pharmaceutical Council: seven digits"
+    )
+    hcpc_number: Annotated[str, Shape("[A-Z]{2,3}[0-9]{4,6}", "an HCPC number such as PH123456")] | None = Field(
+        default=None, description="Health and Care Professions Council, such as PH123456"
+    )
+    nmc_number: Annotated[str, Shape("[0-9]{2}[A-Z][0-9]{4}[A-Z]", "an NMC number such as 12A3456B")] | None = Field(
+        default=None, description="Nursing and Midwifery Council, such as 12A3456B"
+    )
+    identifiers: Annotated[list[LocalIdentifier], Field(max_length=10)] = Field(
+        default_factory=list, description="identifiers of other systems, such as a staff number"
     )
     name: Name
-    role: ShortText | None = None
+    role: ShortText | None = Field(default=None, description="sent as a PractitionerRole as well")
     phone: ShortText | None = None
+
+    @property
+    def numbers(self) -> list[tuple[str, str]]:
+        """The systems and values of all identifiers."""
+        fixed = [(system, getattr(self, field)) for field, system in PROFESSIONAL_SYSTEMS.items()]
+        local = [(identifier.system, identifier.value) for identifier in self.identifiers]
+        return [(system, value) for system, value in fixed + local if value]
+
+
+class OtherPractitioner(Practitioner):
+    """A further clinician who took part."""
+
+    role: ShortText = Field(description="what this clinician did, sent as a PractitionerRole as well")
+    author: bool = Field(default=False, description="true: an author of the document, too")
 
 
 class Organisation(Part):
@@ -122,7 +195,7 @@ class Practice(Part):
 
 
 class CareProvider(Part):
-    """Another care provider that must act; the registered practice then gets a copy for information."""
+    """Another recipient than the registered practice."""
 
     ods_code: OdsCode
     mailbox: MailboxId | None = Field(
@@ -301,6 +374,9 @@ class Request(_Root):
     encounter: Identifier = Field(description="the sender's unique id of the encounter (SenderReference)")
     patient: Patient
     practitioner: Practitioner | None = Field(default=None, description="required by specification 1.5")
+    other_practitioners: Annotated[list[OtherPractitioner], Field(max_length=20)] = Field(
+        default_factory=list, description="further clinicians, beside the practitioner"
+    )
     organisation: Organisation
     registered_practice: Practice | None = None
     clinically_relevant: bool = Field(
@@ -310,14 +386,25 @@ class Request(_Root):
     documents: Annotated[list[RequestedDocument], Field(max_length=50)] = Field(
         default_factory=list, description="without a primary one, the report is rendered from the consultation"
     )
+    attention: ShortText | None = Field(
+        default=None, description="the person or department at the recipient whom the document is for"
+    )
+    recipient_type: Literal["FA", "FI"] | None = Field(
+        default=None, description="FA: for action; FI: for information; left out: as the use case has it"
+    )
     title: ShortText | None = Field(default=None, description="what the document is called")
     document_type: Concept | None = Field(default=None, description="what kind of document it is")
     care_setting: Concept | None = Field(
         default=None,
-        description="the kind of service that sends the document: specification 2.0 requires it of a generic document",
+        description="the kind of service that sends the document; left out: the mailbox's. Specification 2.0 wants it",
     )
     event: Event | None = None
-    care_provider: CareProvider | None = None
+    care_provider: CareProvider | None = Field(
+        default=None, description="who must act; the registered practice then gets a copy for information"
+    )
+    copy_to: Annotated[list[CareProvider], Field(max_length=20)] = Field(
+        default_factory=list, description="further recipients, who get a copy for information"
+    )
     authors: Annotated[list[Annotated[Author, Field(strict=False)]], Field(max_length=4)] = Field(
         default_factory=list, description="left out: the practitioner"
     )
@@ -388,6 +475,16 @@ class Request(_Root):
         return documents + [
             (f"resources[{number}]", file.key) for number, file in enumerate(self.resources) if file.key
         ]
+
+    def with_number_status(self, status: str) -> "Request":
+        """Return the request with this verification status of the NHS number."""
+        return self.model_copy(update={"patient": self.patient.model_copy(update={"nhs_number_status": status})})
+
+    @property
+    def others(self) -> dict[str, CareProvider]:
+        """The recipients beside the registered practice, by field."""
+        first = {"care_provider": self.care_provider} if self.care_provider else {}
+        return first | {f"copy_to[{index}]": other for index, other in enumerate(self.copy_to)}
 
     @property
     def documents_in_order(self) -> list[RequestedDocument]:

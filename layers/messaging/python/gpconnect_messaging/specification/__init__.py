@@ -69,6 +69,10 @@ class Specification:
     report: ReportDesign
     author_may_be_unknown: bool
     """Whether the sending system stands in as author where no person is known."""
+    version_in_meta: bool = False
+    """Whether a replacement's meta.versionId says which version it is."""
+    sds_user_id_required: bool
+    """Whether a practitioner must have an SDS user id, so that an unknown one is sent as unknown."""
     document_types: Mapping[str, str] | None = None
     """Approved Composition.type codes and their words; None: any document type."""
 
@@ -85,6 +89,7 @@ SPECIFICATIONS = {
         confidential=Confidentiality.REDACTED,
         report=ReportDesign.CONSULTATION_REPORT,
         author_may_be_unknown=False,  # GPCM-SD-005, GPCM-SD-OC-009, GPCM-SD-GE-009
+        sds_user_id_required=True,  # GPCM-SD-CS-036, GPCM-SD-OC-025, GPCM-SD-GE-025
     ),
     Version.V2_0: Specification(
         version=Version.V2_0,
@@ -92,6 +97,8 @@ SPECIFICATIONS = {
         confidential=Confidentiality.NOT_SENT,
         report=ReportDesign.SUMMARY,
         author_may_be_unknown=True,  # GPCM-SD-107
+        version_in_meta=True,
+        sds_user_id_required=False,  # GPCM-SD-032: if known
         document_types=APPROVED_DOCUMENT_TYPES,
     ),
 }

@@ -1,4 +1,4 @@
-"""Look the patient up in PDS before a message is built, if the mailbox is configured so (GPCM-SD-CS-072, GPCM-SD-084).
+"""Look the patient up in PDS before a message is built (GPCM-SD-CS-072, GPCM-SD-084), unless the mailbox declines.
 
 The build step calls this once. The lookup asks PDS, compares the answer with the request, keeps the differences for the
 person who decides, and returns the registered practice and the source. No answer from PDS is a result, too: the builder
@@ -17,7 +17,7 @@ from gpconnect_messaging.pds.answers import Answer, Practice
 from gpconnect_messaging.pds.errors import CredentialsError, PdsError
 from gpconnect_messaging.registration import Differs, NotSendable, RegisteredHere, compare
 from gpconnect_messaging.requests import models
-from gpconnect_messaging.requests.models import Request
+from gpconnect_messaging.requests.models import IN_CONFLICT, VERIFIED, Request
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.storage import Evidence
 
@@ -40,7 +40,8 @@ class Registration:
     """The known registration of a patient, and the source.
 
     `differs` are the request's fields that differ from PDS; the evidence store has both values under `comparison`.
-    `unanswered` is why PDS gave no answer; then the registration is the request's.
+    `unanswered` is why PDS gave no answer; then the registration is the request's. `number` is the verification status
+    of the NHS number; "" where the request's is used (decision 51).
     """
 
     source: str
@@ -49,12 +50,17 @@ class Registration:
     differs: tuple[str, ...] = ()
     comparison: str = ""
     unanswered: PdsError | CredentialsError | None = None
+    number: str = ""
 
     @classmethod
     def stated(cls, request: Request) -> "Registration":
         """Take the registration from the request."""
         own = request.registered_practice
-        return cls(source=FROM_REQUEST, practice=Practice(ods_code=own.ods_code, name=own.name) if own else None)
+        return cls(
+            source=FROM_REQUEST,
+            practice=Practice(ods_code=own.ods_code, name=own.name) if own else None,
+            number=request.patient.verification,
+        )
 
     @classmethod
     def recorded(cls, details: Mapping[str, Any]) -> "Registration":
@@ -64,12 +70,14 @@ class Registration:
             source=details.get("source", FROM_REQUEST),
             practice=Practice(ods_code=code, name=details.get("name")) if code else None,
             deceased=bool(details.get("deceased")),
+            number=details.get("nhs_number_status", ""),
         )
 
     @property
     def details(self) -> dict[str, Any]:
         """The details for the ledger: the practice's name and code, and whether PDS knows of a death."""
-        known = {"source": self.source, "ods_code": self.ods_code, "name": self.practice and self.practice.name}
+        known = {"source": self.source, "ods_code": self.ods_code, "name": self.practice and self.practice.name,
+                 "nhs_number_status": self.number}  # fmt: skip
         return {name: value for name, value in known.items() if value} | ({"deceased": True} if self.deceased else {})
 
     @property
@@ -83,7 +91,8 @@ class Registration:
         return not self.differs and self.unanswered is None
 
     def of(self, request: Request) -> Request:
-        """Return the request with the known practice, for the report and the notification."""
+        """Return the request with the known practice and what is known of the NHS number, as the message says both."""
+        request = request.with_number_status(self.number or request.patient.nhs_number_status or VERIFIED)
         if self.source != FROM_PDS or self.practice is None:
             return request
         practice = models.Practice(ods_code=self.practice.ods_code, name=self.practice.name)
@@ -101,9 +110,10 @@ class Lookup:
     def __call__(self, request_id: UUID, request: Request, mailbox: MailboxSettings) -> Registration:
         """Look up the patient of a request that keeps all rules.
 
+        Where PDS gives no answer nothing is sent yet, and the number counts as verified, as it must be in the end.
         Raises RequestRefusedError where PDS leaves no recipient, and the errors of the stores.
         """
-        if not mailbox.pds_lookup:
+        if mailbox.pds_lookup is False:
             return Registration.stated(request)
         try:
             answer = self.directory().lookup(
@@ -113,7 +123,7 @@ class Lookup:
                 today=self.now().date(),
             )
         except (PdsError, CredentialsError) as problem:
-            return replace(Registration.stated(request), unanswered=problem)
+            return replace(Registration.stated(request), unanswered=problem, number=VERIFIED)
         outcome = compare(request.patient, answer, mailbox.own_ods_codes)
         match outcome:
             case NotSendable():
@@ -125,12 +135,13 @@ class Lookup:
                     deceased=outcome.deceased,
                     differs=tuple(difference.path for difference in outcome.differences),
                     comparison=self._keep(request_id, outcome),
+                    number=IN_CONFLICT,
                 )
             case RegisteredHere():
-                return Registration(source=FROM_PDS, practice=outcome.practice)
+                return Registration(source=FROM_PDS, practice=outcome.practice, number=VERIFIED)
             case registered:
                 practice = _named(registered.practice, request)
-                return Registration(source=FROM_PDS, practice=practice, deceased=registered.deceased)
+                return Registration(source=FROM_PDS, practice=practice, deceased=registered.deceased, number=VERIFIED)
 
     def _keep(self, request_id: UUID, outcome: Differs) -> str:
         """Keep both values in the evidence store, never in the ledger, a log or a notification."""

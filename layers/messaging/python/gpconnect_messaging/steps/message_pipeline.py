@@ -28,7 +28,7 @@ from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import SendQueue
 from gpconnect_messaging.request_rules import broken_rules
-from gpconnect_messaging.requests.models import Request, Withdrawal
+from gpconnect_messaging.requests.models import VERIFIED, Request, Withdrawal
 from gpconnect_messaging.requests.refusal import MOST_REASONS, Reason, RequestRefusedError
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.steps.lookup import Registration, registration_from_request
@@ -119,11 +119,13 @@ class MessagePipeline:
     ) -> Registration:
         """Look up the patient's registered practice: once for a message, however often it is built.
 
-        There is no lookup for a request that breaks a rule (the NHS number may be wrong), or that is not sent.
+        There is no lookup for a request that breaks a rule (the NHS number may be wrong), or that is not sent. Whether
+        the patient must be fully described depends on the answer, and is judged by `_drafts`.
         """
         if claim is not None:
             return Registration.recorded(claim.registration)
-        if reasons := list(broken_rules(request, mailbox, self.numbers, self.now())):
+        answered = request.with_number_status(VERIFIED)
+        if reasons := list(broken_rules(answered, mailbox, self.numbers, self.now())):
             raise RequestRefusedError(reasons)
         return (
             self.lookup(request_id, request, mailbox) if request.clinically_relevant else Registration.stated(request)
@@ -201,7 +203,7 @@ class MessagePipeline:
             size=assembled.written.size,
             infrastructure_due=message.mailbox.infrastructure_deadline,
             business_due=message.mailbox.business_deadline,
-            advice=(*self._advice(message), *active_content(content.documents)),
+            advice=(*self._advice(message), *assembled.warnings, *active_content(content.documents)),
             to_mailbox=message.recipient.mailbox,
             to_organisation=message.recipient.ods_code or known_practice(message.request),
             registration=claim.registration,

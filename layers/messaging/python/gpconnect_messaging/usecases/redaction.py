@@ -28,9 +28,12 @@ def redacted(request: Request) -> Request:
 
 def _without_the_consultation(request: Request) -> Request:
     left_out = ("sections", "follow_up_actions", "unsent_attachments")
-    changes = {
+    changes: dict[str, object] = {
+        "other_practitioners": [],
         "consultation": request.consultation.model_copy(update={"type": None} | {name: [] for name in left_out}),
         "documents": [_retitled(request, request.primary)] if request.primary else [],
+        "attention": None,
+        "patient": request.patient.model_copy(update={"identifiers": []}),  # their systems can name a clinic
         "organisation": request.organisation.model_copy(update={"address": None, "email": None, "branch": None}),
     }
     if request.practitioner:
@@ -40,5 +43,5 @@ def _without_the_consultation(request: Request) -> Request:
 
 def _retitled(request: Request, primary: RequestedDocument) -> RequestedDocument:
     """Give the primary document the message's title, because the sender's title may reveal the content."""
-    title = USE_CASES[request.use_case].title or request.title or primary.title
+    title = request.title or USE_CASES[request.use_case].title or primary.title
     return primary.model_copy(update={"title": title})

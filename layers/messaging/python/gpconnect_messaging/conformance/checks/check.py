@@ -67,6 +67,12 @@ def checks(
             yield Check(version, name, level, use_case, scope, looks_at, title, rule)
 
 
+def short_keys(ids: str) -> list[str]:
+    """Return the keys of the requirements that short ids stand for."""
+    names = [named for short in ids.split() for named in _names(short)]
+    return [f"{version}:{name}" if version else name for version, name, _ in names]
+
+
 def _names(short: str) -> Iterator[tuple[Version | None, str, UseCase | None]]:
     version = Version.V2_0 if short.startswith("2.0/") else Version.V1_5
     family, _, number = short.removeprefix("2.0/").rpartition("-")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 
 from gpconnect_messaging.conformance.check_result import NOT_APPLICABLE, CheckResult, Violation, check_result
-from gpconnect_messaging.conformance.checks.check import Check, Level, checks
+from gpconnect_messaging.conformance.checks.check import Check, Level, Scope, checks
 from gpconnect_messaging.conformance.message_under_test import (
     NHS_NUMBER,
     ODS_CODE,
@@ -35,6 +35,7 @@ from gpconnect_messaging.conformance.rules import (
 )
 from gpconnect_messaging.conformance.tree import Content, Node
 from gpconnect_messaging.identifiers import is_concept_id
+from gpconnect_messaging.specification import Version
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 _UUID = re.compile(r"(?i)(urn:uuid:)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -378,6 +379,10 @@ def _encounter_named(message: MessageUnderTest) -> CheckResult:
     return check_result(encounters, [Violation(message.composition, "encounter should refer to the Encounter")])
 
 
+_care_setting_sent = must(
+    lambda subject, _: subject.extension("CareSettingType-1"),
+    "the care setting is missing: give it in the request, or set the mailbox's",
+)
 _ORGANISATION = {"Organization": "CareConnect-Organization-1"}
 _PATIENT = {"Patient": "CareConnect-Patient-1"}
 _CUSTODIAN = _refers_to_profiled("custodian", _ORGANISATION)
@@ -466,6 +471,8 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
     *(check for short, kind in _LISTED
       for check in checks(short, SHOULD, "Composition.section", _sectioned(kind), f"Sections refer to every {kind}")),
     *checks("SD-026", SHOULD, "List.entry", _REPEATED_LISTED, "Resources that come several times are in a List"),
+    Check(Version.V2_0, "GPC-CARE-SETTING", SHOULD, None, Scope.MESSAGE, "Composition.extension",
+          "The care setting is sent, which one page of the guide requires", for_all(composition, _care_setting_sent)),
     # Every resource
     *checks("SD-025 SD-027 2.0/108", MUST, "meta.profile", _PROFILES, "Every resource names a profile"),
     *checks("SD-028", MUST, "id", _IDS, "Every resource has an id"),
