@@ -18,6 +18,7 @@ from typing import Any
 from gpconnect_messaging.drafts import DraftMessage, draft_messages
 from gpconnect_messaging.identifiers import CONCEPT_ID, MAILBOX_ID, NHS_NUMBER, ODS_CODE
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging.requests.models import KINDS
 from gpconnect_messaging.specification import SPECIFICATIONS, UseCase, Version
 from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
 from tests.examples import MAILBOXES, REQUESTS, ROOT
@@ -47,7 +48,7 @@ _EXAMPLES = {
     "gmp_number": ["G1234567", "G9012345"],
     "hcpc_number": ["PH12345", "PYL012345"],
     "nmc_number": ["12A3456B"],
-    "system": ["https://clinic.example/Id/staff", "urn:oid:2.16.840.1.113883.2.1.9999"],
+    "gmc_number": ["1234567", "C7654321"],
 }
 """Texts of forms that are not drawn, by the field's name."""
 _PROFESSIONAL_DIGITS = re.compile(r"\^\[0-9\]\{(\d+)(?:,(\d+))?\}\$")
@@ -152,6 +153,8 @@ class Drawing:
             return random.choice(examples)
         if digits := _PROFESSIONAL_DIGITS.fullmatch(pattern):
             return "".join(random.choices("0123456789", k=int(digits[2] or digits[1])))
+        if path == "LocalIdentifier.system":
+            return random.choice(["https://clinic.example/Id/staff", "urn:oid:2.16.840.1.113883.2.1.9999"])
         if pattern == "^[!-~]{1,50}$":
             return random.choice(["kg", "mm[Hg]", "%", "/min", "{score}", "Cel"])
         if path.endswith("content_type"):
@@ -189,13 +192,26 @@ class Drawing:
         if consultation.get("confidential"):
             for name in ("event", "care_setting", "location", "observations", "questionnaire", "resources"):
                 content.pop(name, None)
+        self._coded(content, definition.coded_kinds)
         _in_order(consultation, "start", "end", "updated")
         if "event" in content:
             _in_order(content["event"], "start", "end")
         self._patient(content["patient"])
         self._recipients(content, allowed=rules.care_provider_allowed)
-        self._people(content, author_may_be_unknown=prescribed.author_may_be_unknown)
+        self._people(content, rules.practitioner_required, prescribed.author_may_be_unknown)
         return self._files(content, definition.rendered, sorted(definition.primary_content_types))
+
+    def _coded(self, content: dict[str, Any], allowed: frozenset[str]) -> None:
+        sections = content["consultation"].get("sections", [])
+        for section in sections:
+            for item in section.get("items", []):
+                if item.get("kind") and item["kind"] not in allowed:
+                    for name in item.keys() - {"term", "code", "text"}:
+                        del item[name]
+                elif item.get("kind") and "practitioner" not in content:
+                    content["practitioner"] = self._object("Practitioner", 1)
+            for result in section.get("results", []) if "result" not in allowed else ():
+                result.pop("code", None)
 
     def _recipients(self, content: dict[str, Any], *, allowed: bool) -> None:
         if not allowed:
@@ -226,12 +242,14 @@ class Drawing:
         for number, identifier in enumerate(patient.get("identifiers", [])):
             identifier["value"] = f"H{number} {identifier['value']}"[:255].strip()
 
-    def _people(self, content: dict[str, Any], *, author_may_be_unknown: bool) -> None:
+    def _people(self, content: dict[str, Any], practitioner_required: bool, author_may_be_unknown: bool) -> None:
         authors = [name for name in dict.fromkeys(content.get("authors", [])) if name in content]
         if not authors and "practitioner" not in content and not author_may_be_unknown:
             authors = ["patient"] if "authors" in USE_CASES[UseCase(content["use_case"])].takes else []
         if "device" in content and "device" not in authors:
             authors = [*authors, "device"]
+        if authors and practitioner_required and "practitioner" not in authors:
+            authors = ["practitioner", *authors]
         content.pop("authors", None)
         if authors:
             content["authors"] = authors
@@ -309,7 +327,39 @@ def _supplied(random: Random, value: dict[str, Any]) -> dict[str, Any]:
     return value if {"key", "content"} & value.keys() else {**value, "content": "{}"}
 
 
-_MEND = {"Value": _one_kind, "Observation": _observation, "SuppliedResource": _supplied}
+def _coded_item(random: Random, value: dict[str, Any]) -> dict[str, Any]:
+    """Keep what the drawn kind takes, and what fits together."""
+    kind = str(value.get("kind"))
+    needed, statuses, taken = KINDS.get(kind, ((), (), ()))
+    details = {"status", "prescription", "significance", "cause", "reaction", "start", "end"} - {*needed, *taken}
+    value = {name: inner for name, inner in value.items() if name not in details}
+    choices = {"prescription": ("acute", "repeat"), "significance": ("major", "minor"), "cause": ("medication",)}
+    for name in needed:
+        value.setdefault(name, random.choice(choices.get(name, ("one a day",))))
+    if "status" in value and value["status"] not in statuses:
+        value["status"] = random.choice(statuses)
+    if "start" in value:
+        value["start"] = f"2011-{random.randint(1, 12):02}-01"
+    if "end" in value and (kind == "medication" or value.get("status", "active") != "active"):
+        value["end"] = f"2012-{random.randint(1, 12):02}-28"
+    else:
+        value.pop("end", None)
+    if value.get("status") in ("stopped", "resolved"):
+        value.setdefault("end", "2012-02-29")
+    return value
+
+
+def _result(random: Random, value: dict[str, Any]) -> dict[str, Any]:
+    return {**value, "value": random.choice(["3.2", "<0.5", ">= 90", "-1.50", "0.00000001", "007", value["value"]])}
+
+
+_MEND = {
+    "CodedItem": _coded_item,
+    "Result": _result,
+    "Value": _one_kind,
+    "Observation": _observation,
+    "SuppliedResource": _supplied,
+}
 
 
 @cache
