@@ -57,7 +57,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     ),
     "extension without an address": ("2.0", "STU3-VALUE", r'(<extension url=")https:[^"]*', r"\1x"),
     "unknown verification status": (
-        "2.0", "PROFILE-CareConnect-Patient-1", r'(VerificationStatus-1"/?><value.*?<code value=")01', r"\g<1>99"
+        "2.0", "PROFILE-CareConnect-Patient-1", r'(VerificationStatus-1"/?><value.*?<code value=")[0-9]+', r"\g<1>99"
     ),
     "system of another status": (
         "2.0", "PROFILE-CareConnect-Patient-1", r"System/CareConnect-NHSNumberVerificationStatus-1", "System/X-1"
