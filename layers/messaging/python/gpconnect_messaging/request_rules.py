@@ -86,7 +86,7 @@ def _nhs_number(request: Request, numbers: NumberRange) -> Iterator[Reason]:
 
 
 def _described(patient: Patient) -> Iterator[Reason]:
-    """Yield what else identifies a patient whose NHS number is not verified (FHIR-PDS-02); some have no forename."""
+    """Yield what else identifies a patient whose NHS number is not verified (FHIR-PDS-02), but for a forename."""
     if patient.verification == VERIFIED:
         return
     needed = {
