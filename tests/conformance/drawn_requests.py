@@ -325,7 +325,7 @@ def _supplied(random: Random, value: dict[str, Any]) -> dict[str, Any]:
 
 def _coded_item(random: Random, value: dict[str, Any]) -> dict[str, Any]:
     """Keep what the drawn kind takes, and what fits together."""
-    kind = value.get("kind")
+    kind = value.get("kind", "")
     needed, statuses, taken = KINDS.get(kind, ((), (), ()))
     details = {"status", "prescription", "significance", "cause", "reaction", "start", "end"} - {*needed, *taken}
     value = {name: inner for name, inner in value.items() if name not in details}
