@@ -48,7 +48,7 @@ _EXAMPLES = {
     "gmp_number": ["G1234567", "G9012345"],
     "hcpc_number": ["PH12345", "PYL012345"],
     "nmc_number": ["12A3456B"],
-    "system": ["https://clinic.example/Id/staff", "urn:oid:2.16.840.1.113883.2.1.9999"],
+    "gmc_number": ["1234567", "C7654321"],
 }
 """Texts of forms that are not drawn, by the field's name."""
 _PROFESSIONAL_DIGITS = re.compile(r"\^\[0-9\]\{(\d+)(?:,(\d+))?\}\$")
@@ -153,6 +153,8 @@ class Drawing:
             return random.choice(examples)
         if digits := _PROFESSIONAL_DIGITS.fullmatch(pattern):
             return "".join(random.choices("0123456789", k=int(digits[2] or digits[1])))
+        if path == "LocalIdentifier.system":
+            return random.choice(["https://clinic.example/Id/staff", "urn:oid:2.16.840.1.113883.2.1.9999"])
         if pattern == "^[!-~]{1,50}$":
             return random.choice(["kg", "mm[Hg]", "%", "/min", "{score}", "Cel"])
         if path.endswith("content_type"):
@@ -196,7 +198,7 @@ class Drawing:
             _in_order(content["event"], "start", "end")
         self._patient(content["patient"])
         self._recipients(content, allowed=rules.care_provider_allowed)
-        self._people(content, author_may_be_unknown=prescribed.author_may_be_unknown)
+        self._people(content, rules.practitioner_required, prescribed.author_may_be_unknown)
         return self._files(content, definition.rendered, sorted(definition.primary_content_types))
 
     def _coded(self, content: dict[str, Any], allowed: frozenset[str]) -> None:
@@ -240,12 +242,14 @@ class Drawing:
         for number, identifier in enumerate(patient.get("identifiers", [])):
             identifier["value"] = f"H{number} {identifier['value']}"[:255].strip()
 
-    def _people(self, content: dict[str, Any], *, author_may_be_unknown: bool) -> None:
+    def _people(self, content: dict[str, Any], practitioner_required: bool, author_may_be_unknown: bool) -> None:
         authors = [name for name in dict.fromkeys(content.get("authors", [])) if name in content]
         if not authors and "practitioner" not in content and not author_may_be_unknown:
             authors = ["patient"] if "authors" in USE_CASES[UseCase(content["use_case"])].takes else []
         if "device" in content and "device" not in authors:
             authors = [*authors, "device"]
+        if authors and practitioner_required and "practitioner" not in authors:
+            authors = ["practitioner", *authors]
         content.pop("authors", None)
         if authors:
             content["authors"] = authors
@@ -325,7 +329,7 @@ def _supplied(random: Random, value: dict[str, Any]) -> dict[str, Any]:
 
 def _coded_item(random: Random, value: dict[str, Any]) -> dict[str, Any]:
     """Keep what the drawn kind takes, and what fits together."""
-    kind = value.get("kind", "")
+    kind = str(value.get("kind"))
     needed, statuses, taken = KINDS.get(kind, ((), (), ()))
     details = {"status", "prescription", "significance", "cause", "reaction", "start", "end"} - {*needed, *taken}
     value = {name: inner for name, inner in value.items() if name not in details}

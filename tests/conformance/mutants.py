@@ -428,6 +428,8 @@ _FORM_ROWS: list[list[Mutant]] = [
     _mutants("STU3-ELEMENT", put("Patient", "<nickname value='x'/>")),
     _mutants("STU3-ORDER", to_the_end("Composition/status")),
     _mutants("STU3-CARDINALITY", remove("Composition/title")),
+    _mutants("STU3-INVARIANT", remove("Composition/section[1]/*[not(self::title)]")),
+    _mutants("STU3-BUNDLE", remove("/Bundle/entry[2]/fullUrl")),
     _mutants("STU3-CODE", set_to("Composition/status", "done")),
     _mutants("STU3-VALUE", set_to("Composition/date", "20/11/2026")),
     _mutants("STU3-VALUE", set_to("Patient/birthDate", "2025-02-29")),

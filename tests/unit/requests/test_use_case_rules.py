@@ -56,6 +56,20 @@ def test_in_1_5_somebody_must_have_written_it() -> None:
     assert broken(DISCHARGE, practitioner=None) == [], "in 2.0 the organisation stands in"
 
 
+@pytest.mark.requirement("GPCM-SD-CS-025", "GPCM-SD-005")
+def test_in_1_5_the_practitioner_is_an_author_of_a_consultation_report_and_others_may_be() -> None:
+    device = {"type": CONCEPT, "manufacturer": "Harbour"}
+    report = "consultation-report-1.5"
+    assert broken(report, authors=["patient"]) == ["authors"]
+    assert broken(report, authors=["practitioner", "device"], device=device) == []
+    assert broken("consultation-report-2.0", practitioner=None, authors=["patient"]) == []
+
+
+def test_further_clinicians_come_after_the_practitioner() -> None:
+    others = [{"name": {"family": "Okafor", "given": ["Ngozi"]}, "role": "Nurse"}]
+    assert broken(DISCHARGE, practitioner=None, other_practitioners=others) == ["practitioner"]
+
+
 def test_an_author_must_be_described_and_named_once() -> None:
     assert refused(ONLINE, related_person=None) == ["related_person"]
     assert refused(ONLINE, authors=["practitioner"]) == ["practitioner"]

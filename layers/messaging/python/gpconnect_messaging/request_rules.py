@@ -86,11 +86,10 @@ def _nhs_number(request: Request, numbers: NumberRange) -> Iterator[Reason]:
 
 
 def _described(patient: Patient) -> Iterator[Reason]:
-    """Yield what else identifies a patient whose NHS number is not verified (FHIR-PDS-02)."""
+    """Yield what else identifies a patient whose NHS number is not verified (FHIR-PDS-02), but for a forename."""
     if patient.verification == VERIFIED:
         return
     needed = {
-        "name.given": patient.name.given,
         "gender": patient.gender,
         "address": patient.address,
         "address.postcode": patient.address is None or patient.address.postcode,
@@ -131,6 +130,8 @@ def _people(request: Request, rules: VersionRules, specification: Specification)
             yield Reason("authors", "is missing: say who wrote it, or name the practitioner")
         if request.other_practitioners:
             yield Reason("practitioner", "is missing: name the first of the practitioners there")
+    elif rules.practitioner_required and request.authors and Author.PRACTITIONER not in request.authors:
+        yield Reason("authors", f"must name the practitioner: specification {specification.version} requires it")
 
 
 def _coded(request: Request) -> Iterator[Reason]:

@@ -10,7 +10,14 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from gpconnect_messaging.identifiers import NHS_NUMBER_SYSTEM, NO_CONCEPT_ID, PROFESSIONAL_SYSTEMS, is_concept_id
+from gpconnect_messaging.identifiers import (
+    NHS_NUMBER_SYSTEM,
+    NO_CONCEPT_ID,
+    PROFESSIONAL_SYSTEMS,
+    URI,
+    URI_RULE,
+    is_concept_id,
+)
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.media_types import media_type, other_names, supported_types
 from gpconnect_messaging.requests.clinical import Observation, QuestionnaireAnswers, SuppliedResource
@@ -78,19 +85,12 @@ class Address(Part):
     postcode: ShortText | None = None
 
 
-VERIFIED, NOT_TRACED, IN_CONFLICT = "01", "02", "05"
-
-
 class LocalIdentifier(Part):
-    """An identifier that an organisation gives, such as a staff or hospital number."""
+    """An identifier of a local system, such as a hospital number or a staff number."""
 
-    system: Annotated[
-        str,
-        Shape(
-            r"https?://[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9._~-]+)*|urn:oid:[0-2](\.(0|[1-9][0-9]*))+",
-            "the URL or OID of the system, such as https://fhir.hospital.example/Id/patient",
-        ),
-    ] = Field(max_length=255, description="URL or OID of the system that the value belongs to")
+    system: Annotated[str, Shape(URI, URI_RULE)] = Field(
+        description=f"the system that the value belongs to: {URI_RULE}"
+    )
     value: Identifier
 
     @model_validator(mode="after")
@@ -98,6 +98,9 @@ class LocalIdentifier(Part):
         if self.system in {NHS_NUMBER_SYSTEM, *PROFESSIONAL_SYSTEMS.values()}:
             raise ValueError("system has a field of its own: write the value there")
         return self
+
+
+VERIFIED, NOT_TRACED, IN_CONFLICT = "01", "02", "05"
 
 
 class Patient(Part):
@@ -135,15 +138,17 @@ class Patient(Part):
 class Practitioner(Part):
     """The clinician who saw the patient."""
 
-    sds_user_id: Annotated[str, Shape("[0-9]{12}", "an SDS user id: twelve digits 0-9")] | None = Field(
+    sds_user_id: (
+        Annotated[str, Shape("[0-9]{12}", "an SDS user id, twelve digits 0-9: leave an unknown one out")] | None
+    ) = Field(
         default=None, description='SDS user id: twelve digits. Leave it out if it is not known: 1.5 then sends "UNK"'
     )
     sds_role_profile_id: Annotated[str, Shape("[0-9]{12}", "an SDS role profile id: twelve digits 0-9")] | None = Field(
         default=None, description="SDS role profile id: twelve digits"
     )
-    gmc_number: Annotated[str, Shape("[0-9]{7}", "a GMC number: seven digits 0-9")] | None = Field(
-        default=None, description="General Medical Council: seven digits"
-    )
+    gmc_number: (
+        Annotated[str, Shape("C?[0-9]{7}", "a GMC number: seven digits 0-9, and a C before them or none")] | None
+    ) = Field(default=None, description="General Medical Council: seven digits, after a C or not")
     gmp_number: Annotated[str, Shape("G[0-9]{7}", "a GMP number: G and seven digits 0-9")] | None = Field(
         default=None, description="general medical practitioner: G and seven digits"
     )

@@ -4,7 +4,8 @@ Source: GPCM-SD-CS-008 … 010 and 023; user stories GPC-SD08 and GPC-SD11 (1.5)
 reported, without any content. 2.0 sends none (`requests.rules`).
 """
 
-from gpconnect_messaging.requests.models import Request, RequestedDocument
+from gpconnect_messaging.identifiers import PROFESSIONAL_SYSTEMS
+from gpconnect_messaging.requests.models import Author, Request, RequestedDocument
 from gpconnect_messaging.usecases import USE_CASES
 
 
@@ -37,7 +38,10 @@ def _without_the_consultation(request: Request) -> Request:
         "organisation": request.organisation.model_copy(update={"address": None, "email": None, "branch": None}),
     }
     if request.practitioner:
-        changes["practitioner"] = request.practitioner.model_copy(update={"role": None})
+        numbers = dict.fromkeys(PROFESSIONAL_SYSTEMS.keys() - {"sds_user_id"})
+        changes["practitioner"] = request.practitioner.model_copy(update={"role": None, "identifiers": []} | numbers)
+    if Author.PRACTITIONER in request.authors:
+        changes |= {"authors": [Author.PRACTITIONER], "related_person": None, "device": None}
     return request.model_copy(update=changes)
 
 
