@@ -43,6 +43,7 @@ class _Statements:
     def __init__(self, message: Message, encounter: str | None, next_id: Callable[[str], str]) -> None:
         self.next_id = next_id
         self.context = {"context": {"reference": encounter}} if encounter else {}
+        self.day = message.request.consultation.start.date()
         self.recorded = message.request.consultation.start.isoformat()
         self.patient = _reference(message.resource_id("Patient"))
         self.organisation = _reference(message.resource_id("Organization"))
@@ -53,7 +54,9 @@ class _Statements:
     def medication(self, item: CodedItem) -> Iterator[Resource]:
         """A plan, and a statement of it: GE-180 wants both."""
         medicine = self._new("Medication") | {"code": _code(item.code, item.term)}
-        period = _period(item) or {"start": self.recorded}
+        # FHIR STU3, per-1: no end before the start, which GE-171 needs, in the same precision.
+        first = item.start or min(filter(None, (self.day, item.end)))
+        period = _days({"start": first, "end": item.end})
         same = {"status": item.status or "active", "medicationReference": _reference(medicine["id"])}
         dosage = [{"text": item.text}]
         kind = item.prescription or ""
@@ -77,7 +80,7 @@ class _Statements:
             "requester": {"agent": self.recorder, "onBehalfOf": self.organisation},
             "recorder": self.recorder,
             "dosageInstruction": dosage,
-            "dispenseRequest": {"validityPeriod": {"start": self.recorded, **period}},
+            "dispenseRequest": {"validityPeriod": period},
         }
         agency = _coding(f"{_NHS}/CodeSystem/CareConnect-PrescribingAgency-1", "prescribed-by-another-organisation")
         statement = self._new("MedicationStatement") | {
@@ -185,10 +188,6 @@ def _inner(**values: Resource) -> list[Resource]:
 
 def _days(days: dict[str, Any]) -> Resource:
     return {name: day.isoformat() for name, day in days.items() if day}
-
-
-def _period(item: CodedItem) -> Resource:
-    return _days({"start": item.start, "end": item.end})
 
 
 def _note(item: CodedItem) -> Resource:
