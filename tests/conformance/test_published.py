@@ -34,7 +34,7 @@ def test_the_2_0_example_has_these_true_gaps_and_no_others() -> None:
         "NHS-NUMBER",  # the number's check digit is wrong
     }
     # A practitioner without SDS user id, official name and telephone number.
-    assert broken(findings, must=False) == {"GPCM-SD-032"}
+    assert broken(findings, must=False) == {"GPCM-SD-032", "GPC-CARE-SETTING"}
 
 
 def test_the_consultation_reports_true_faults_are_found() -> None:
@@ -101,4 +101,5 @@ def test_no_published_requirement_is_missing_and_none_is_invented(version: Versi
             r"^- id: \"?(GPC[\w-]+)", spec_file(f"requirements/{file}.yml").read_text(), re.MULTILINE
         )
     }
-    assert {requirement.id for requirement in requirements() if requirement.version is version} == published
+    named = {requirement.id for requirement in requirements() if requirement.version is version}
+    assert named - {"GPC-CARE-SETTING"} == published  # a rule of the guide's pages, without an id

@@ -539,7 +539,12 @@ def test_the_ledger_has_of_a_message_what_its_way_needs(product: Dropping) -> No
         "infrastructure_seconds": mailbox.infrastructure_deadline.total_seconds(),
         "business_seconds": mailbox.business_deadline.total_seconds(),
         "to_organisation": "A20047",
-        "registration": {"source": "the request", "ods_code": "A20047", "name": "Millbrook Surgery"},
+        "registration": {
+            "source": "the request",
+            "ods_code": "A20047",
+            "name": "Millbrook Surgery",
+            "nhs_number_status": "02",
+        },
         "arrived": arrived.isoformat(),
         "warn_at": event.details["warn_at"],
     }

@@ -86,11 +86,10 @@ def _nhs_number(request: Request, numbers: NumberRange) -> Iterator[Reason]:
 
 
 def _described(patient: Patient) -> Iterator[Reason]:
-    """Yield what else identifies a patient whose NHS number is not verified (FHIR-PDS-02)."""
+    """Yield what else identifies a patient whose NHS number is not verified (FHIR-PDS-02), but for a forename."""
     if patient.verification == VERIFIED:
         return
     needed = {
-        "name.given": patient.name.given,
         "gender": patient.gender,
         "address": patient.address,
         "address.postcode": patient.address is None or patient.address.postcode,

@@ -14,7 +14,8 @@ from gpconnect_messaging.conformance.tree import Node
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 _LONGEST_REFERENCE = 255
-_DEMOGRAPHICS = ("name.given", "name.family", "gender", "birthDate", "address", "address.postalCode")
+# Not name.given: a person with one name has it as the family name.
+_DEMOGRAPHICS = ("name.family", "gender", "birthDate", "address", "address.postalCode")
 
 
 def _one_document(message: MessageUnderTest) -> CheckResult:

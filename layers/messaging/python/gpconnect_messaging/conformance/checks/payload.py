@@ -244,7 +244,8 @@ def _practitioner_described(message: MessageUnderTest) -> CheckResult:
     parts = (_has_identifier(SDS_USER, "SDS user id"), _person_named("practitioner"), telephone)
     found = [[violation for part in parts if (violation := part(node, message))] for node in nodes]
     # The requirement is about the sending practitioner: of several, the one with most of it.
-    return check_result(nodes, min(found, key=len) if found else [])
+    fewest = min(found, key=len) if found else []
+    return check_result(nodes, fewest)
 
 
 def _practitioner_is_author(subject: Node, message: MessageUnderTest) -> Violation | None:
