@@ -145,10 +145,11 @@ fhir-examples: $(READY) ### Compare ready resources with HL7's STU3 examples, el
 	@$(NPM) install --silent --no-save --no-audit --prefix .build/fhir-examples hl7.fhir.r3.examples@3.0.2
 	@$(BIN)/python -m pytest -q --none-skipped tests/integration/test_fhir_examples.py
 
-validate: $(READY) ## Check a message or response against the requirements (FILE=…, ENVELOPE=…)
+validate: $(READY) ## Check a message or response against the requirements (FILE=…, ENVELOPE=…, SPECIFICATION=…, USE_CASE=…)
 	@test -n "$(FILE)" || { echo "Name the file: make validate FILE=message.xml" >&2; exit 2; }
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.conformance "$(FILE)" \
-		$(if $(ENVELOPE),--envelope "$(ENVELOPE)") $(if $(SPECIFICATION),--specification $(SPECIFICATION))
+		$(if $(ENVELOPE),--envelope "$(ENVELOPE)") $(if $(SPECIFICATION),--specification $(SPECIFICATION)) \
+		$(if $(USE_CASE),--use-case $(USE_CASE))
 
 fhir-validate: $(READY) ### Check samples and DRAWN (500) drawn requests with HAPI's validator and the published profiles (Java, Maven)
 	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "Java 17 and Maven are needed for this" >&2; exit 2; }

@@ -169,7 +169,7 @@ def shared() -> list[Resource]:
             "family",
             status="completed",
             patient=patient,
-            relationship=concept("MTH", "Mother", "http://hl7.org/fhir/familial-relationship"),
+            relationship=concept("MTH", "Mother", "http://hl7.org/fhir/v3/RoleCode"),
             condition=[{"code": concept("73211009", "Diabetes mellitus")}],
         ),
         _resource(

@@ -47,7 +47,7 @@ _EXAMPLES = {
     "gmp_number": ["G1234567", "G9012345"],
     "hcpc_number": ["PH12345", "PYL012345"],
     "nmc_number": ["12A3456B"],
-    "system": ["https://clinic.example/Id/staff", "urn:oid:2.16.840.1.113883.2.1.9999"],
+    "gmc_number": ["1234567", "C7654321"],
 }
 """Texts of forms that are not drawn, by the field's name."""
 _PROFESSIONAL_DIGITS = re.compile(r"\^\[0-9\]\{(\d+)(?:,(\d+))?\}\$")
@@ -152,6 +152,8 @@ class Drawing:
             return random.choice(examples)
         if digits := _PROFESSIONAL_DIGITS.fullmatch(pattern):
             return "".join(random.choices("0123456789", k=int(digits[2] or digits[1])))
+        if path == "LocalIdentifier.system":
+            return random.choice(["https://clinic.example/Id/staff", "urn:oid:2.16.840.1.113883.2.1.9999"])
         if pattern == "^[!-~]{1,50}$":
             return random.choice(["kg", "mm[Hg]", "%", "/min", "{score}", "Cel"])
         if path.endswith("content_type"):
@@ -173,14 +175,12 @@ class Drawing:
         needed = set(definition.needs)
         if rules.practitioner_required:
             needed.add("practitioner")
-        if rules.care_setting_required:
-            needed.add("care_setting")
         if content.get("other_practitioners"):
             needed.add("practitioner")
         for name in needed - content.keys():
             content[name] = self._value(SCHEMA["$defs"]["Request"]["properties"][name], f"Request.{name}", 1)
         for name in OPTIONAL_FIELDS:
-            if name in content and name not in definition.takes:
+            if name in content and (name not in definition.takes or name in rules.prescribed):
                 del content[name]
         if "document_type" in content and prescribed.document_types is not None:
             code = random.choice(sorted(prescribed.document_types))
@@ -194,25 +194,48 @@ class Drawing:
         _in_order(consultation, "start", "end", "updated")
         if "event" in content:
             _in_order(content["event"], "start", "end")
+        self._patient(content["patient"])
         self._recipients(content, allowed=rules.care_provider_allowed)
-        self._people(content, author_may_be_unknown=prescribed.author_may_be_unknown)
+        self._people(content, rules.practitioner_required, prescribed.author_may_be_unknown)
         return self._files(content, definition.rendered, sorted(definition.primary_content_types))
 
     def _recipients(self, content: dict[str, Any], *, allowed: bool) -> None:
-        if "care_provider" in content and not allowed:
-            del content["care_provider"]
-        if "care_provider" in content:
-            content["care_provider"]["ods_code"] = "RX809"
+        if not allowed:
+            content.pop("care_provider", None)
+            content.pop("copy_to", None)
+        others = [*([content["care_provider"]] if "care_provider" in content else []), *content.get("copy_to", [])]
+        for other, code in zip(others, ("RX809", "FA565", "Y90009", "B81016"), strict=False):
+            other["ods_code"] = code
+        if others:
             content.setdefault("registered_practice", {})["ods_code"] = "A20047"
         elif "registered_practice" in content:
             content["registered_practice"]["ods_code"] = "A20047"
 
-    def _people(self, content: dict[str, Any], *, author_may_be_unknown: bool) -> None:
+    def _patient(self, patient: dict[str, Any]) -> None:
+        if patient.get("nhs_number_status") != "01" and self.random.random() < 0.8:  # FHIR-PDS-02
+            patient.setdefault("gender", "other")
+            patient.setdefault("address", {"lines": ["1 Example Row"]}).setdefault("postcode", "LS1 4AP")
+            patient["name"]["given"] = patient["name"]["given"] or ["Ada"]
+        if "death_date" in patient:
+            patient |= {"death_date": "2026-11-20", "deceased": True}
+        if "current_address" not in patient:
+            patient.pop("current_from", None)
+            patient.pop("current_until", None)
+        if {"current_from", "current_until"} <= patient.keys():
+            patient["current_from"], patient["current_until"] = sorted(
+                (patient["current_from"], patient["current_until"])
+            )
+        for number, identifier in enumerate(patient.get("identifiers", [])):
+            identifier["value"] = f"H{number} {identifier['value']}"[:255].strip()
+
+    def _people(self, content: dict[str, Any], practitioner_required: bool, author_may_be_unknown: bool) -> None:
         authors = [name for name in dict.fromkeys(content.get("authors", [])) if name in content]
         if not authors and "practitioner" not in content and not author_may_be_unknown:
             authors = ["patient"] if "authors" in USE_CASES[UseCase(content["use_case"])].takes else []
         if "device" in content and "device" not in authors:
             authors = [*authors, "device"]
+        if authors and practitioner_required and "practitioner" not in authors:
+            authors = ["practitioner", *authors]
         content.pop("authors", None)
         if authors:
             content["authors"] = authors

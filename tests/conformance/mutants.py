@@ -369,7 +369,8 @@ _ENVELOPE_ROWS: list[list[Mutant]] = [
     _mutants("CS-042", envelope(to="GPPROVIDER_9658218873_19270619_OTHER")),
     _mutants("OC/GE-020", envelope(to="GPPROVIDER_9658218865_19270619_MEAKIN")),
     _mutants("2.0/038", envelope(to="GPPROVIDER_9658218865_19331115_WRIGHT")),
-    _mutants("CS-060 2.0/056 CS-067 2.0/063", envelope(to="A20047OT001")),
+    _mutants("CS-060 CS-067", envelope(to="A20047OT001")),
+    _mutants("2.0/056 2.0/063", envelope(to="GPPROVIDER_WRIGHT")),
     _mutants("CS-061 OC-160 GE-287", envelope(workflow_id="GPCONNECT_SEND_DOCUMENT")),
     _mutants("2.0/057", envelope(workflow_id="GPFED_CONSULT_REPORT")),
     _mutants("CS-066 OC-162 GE-289", envelope(sender="OTHERMAILBOX")),
@@ -412,6 +413,7 @@ _ITK3_ROWS: list[list[Mutant]] = [
     _mutants("FHIR-CC-02", remove("Encounter/identifier/value"), "online"),
     _mutants("FHIR-CC-04", set_to("Composition/section[2]/entry/reference", "urn:uuid:nowhere"), "online"),
     _mutants("FHIR-VER-01", remove("Bundle//Bundle/identifier")),
+    [Mutant("2.0:GPC-CARE-SETTING", "2.0", False, remove("Composition/extension"))],
     _mutants(
         "FHIR-DOC-06",
         put(
@@ -425,6 +427,8 @@ _FORM_ROWS: list[list[Mutant]] = [
     _mutants("STU3-ELEMENT", put("Patient", "<nickname value='x'/>")),
     _mutants("STU3-ORDER", to_the_end("Composition/status")),
     _mutants("STU3-CARDINALITY", remove("Composition/title")),
+    _mutants("STU3-INVARIANT", remove("Composition/section[1]/*[not(self::title)]")),
+    _mutants("STU3-BUNDLE", remove("/Bundle/entry[2]/fullUrl")),
     _mutants("STU3-CODE", set_to("Composition/status", "done")),
     _mutants("STU3-VALUE", set_to("Composition/date", "20/11/2026")),
     _mutants("STU3-VALUE", set_to("Patient/birthDate", "2025-02-29")),

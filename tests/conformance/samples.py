@@ -67,7 +67,8 @@ def _requested(name: str) -> Sample:
 
 def _message(role: str) -> Sample:
     version = Version.V2_0 if role.startswith("2.0") else Version.V1_5
-    message = a_message(version, version=2 if role.endswith("replacement") else 1)
+    said = {"care_setting": {"code": "789718008", "display": "Cardiology service"}} if version is Version.V2_0 else {}
+    message = a_message(version, version=2 if role.endswith("replacement") else 1, **said)
     bundle = copy.deepcopy(message_bundle(message))
     headers = Headers.of(envelope(message))
     use_case = UseCase.CONSULTATION_REPORT

@@ -1,37 +1,37 @@
 """Derives the library's table of STU3 elements (names, order, cardinality, codes) from HL7's schema.
 
-    python -m tests.conformance.structure_table fhir-single.xsd > …/gpconnect_messaging/itk3/stu3.txt
+    python -m tests.conformance.structure_table fhir-single.xsd profiles-types.xml profiles-resources.xml > stu3.txt
 
 One line a type: the base, then the elements in order as `name:type` with a mark (`?` 0..1, `!` 1..1, `*` 0..n, `+`
-1..n); `(… …)` holds alternatives. A line that starts with `=` gives the codes of a required value set.
+1..n); `(… …)` holds alternatives; `Reference|Patient|Group` names the resources that a reference may be to. A line that
+starts with `=` gives the codes of a required value set. The schema does not say what a reference may be to: HL7's
+definitions of the resources do, which come with HAPI's validator (`hapi-fhir-validation-resources-dstu3`).
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from lxml import etree
 
-RESOURCES = (
-    "AllergyIntolerance", "Binary", "Bundle", "Composition", "Condition", "Consent", "Device", "DiagnosticReport",
-    "DocumentReference", "Encounter", "FamilyMemberHistory", "HealthcareService", "Immunization", "List", "Location",
-    "Medication", "MedicationRequest", "MedicationStatement", "MessageHeader", "Observation", "OperationOutcome",
-    "Organization", "Patient", "Practitioner", "PractitionerRole", "Procedure", "ProcedureRequest", "Questionnaire",
-    "QuestionnaireResponse", "ReferralRequest", "RelatedPerson", "Specimen", "Task",
-)  # fmt: skip
 _XS = "{http://www.w3.org/2001/XMLSchema}"
 _MARKS = {("0", "1"): "?", ("1", "1"): "!", ("0", "unbounded"): "*", ("1", "unbounded"): "+"}
 _Element = etree._Element
 
 
-def table(schema: Path) -> str:
-    """Write the table for the resources above and every type that they use."""
+def table(schema: Path, *definitions: Path) -> str:
+    """Write the table for every resource and every type that they use; without definitions, with no targets."""
     root = etree.parse(str(schema)).getroot()
+    targets = {where: kinds for path in definitions for where, kinds in _targets(path)}
     types = {str(element.get("name")): element for element in root.findall(f"{_XS}complexType")}
     lists = {str(element.get("name")): element for element in root.findall(f"{_XS}simpleType")}
     lines: dict[str, str] = {}
-    wanted = [*RESOURCES, "Extension"]
+    container = root.find(f"{_XS}complexType[@name='ResourceContainer']")
+    assert container is not None
+    resources = [str(resource.get("ref")) for resource in container.iter(f"{_XS}element")]
+    wanted = [(name, name) for name in ("Extension", *resources)]
     while wanted:
-        name = wanted.pop()
+        name, path = wanted.pop()
         if name in lines or name not in types:
             continue
         if (codes := lists.get(f"{name}-list")) is not None:
@@ -42,9 +42,9 @@ def table(schema: Path) -> str:
         extension = types[name].find(f".//{_XS}extension")
         base = "" if extension is None else str(extension.get("base"))
         sequence = types[name].find(f".//{_XS}sequence")
-        parts, used = _elements(sequence) if sequence is not None else ([], [])
+        parts, used = _elements(sequence, path, targets) if sequence is not None else ([], [])
         lines[name] = " ".join([name, base or "-", *parts])
-        wanted += [base, *used]
+        wanted += [(base, base), *used]
     return "".join(f"{lines[name]}\n" for name in sorted(lines))
 
 
@@ -52,17 +52,30 @@ def _mark(element: _Element) -> str:
     return _MARKS[element.get("minOccurs", "1"), element.get("maxOccurs", "1")]
 
 
-def _elements(sequence: _Element) -> tuple[list[str], list[str]]:
+_FHIR = "{http://hl7.org/fhir}"
+_ANY = "http://hl7.org/fhir/StructureDefinition/Resource"
+
+
+def _targets(definitions: Path) -> Iterator[tuple[str, str]]:
+    """Give the types that a reference may be to, by the element's path: `|Patient|Group`."""
+    for element in etree.parse(str(definitions)).iterfind(f".//{_FHIR}snapshot/{_FHIR}element"):
+        path = str(element.find(f"{_FHIR}path").get("value"))  # type: ignore[union-attr]
+        urls = {str(target.get("value")) for target in element.iterfind(f"{_FHIR}type/{_FHIR}targetProfile")}
+        if urls and _ANY not in urls:
+            yield path.replace("[x]", "Reference"), "".join(sorted(f"|{url.rpartition('/')[2]}" for url in urls))
+
+
+def _elements(sequence: _Element, path: str, targets: dict[str, str]) -> tuple[list[str], list[tuple[str, str]]]:
     parts: list[str] = []
-    used: list[str] = []
+    used: list[tuple[str, str]] = []
     for element in sequence:
         members = list(element.iter(f"{_XS}element"))
         names = []
         for member in members:
             name = member.get("name") or str(member.get("ref")).rpartition(":")[2]
             kind = str(member.get("type") or "xhtml")
-            used.append(kind)
-            names.append(f"{name}:{kind}")
+            used.append((kind, f"{path}.{name}" if "." in kind else kind))
+            names.append(f"{name}:{kind}{targets.get(f'{path}.{name}', '') if kind == 'Reference' else ''}")
         if element.tag == f"{_XS}choice":
             parts.append(f"({' '.join(names)}){_mark(element)}")
         elif names:
@@ -71,4 +84,4 @@ def _elements(sequence: _Element) -> tuple[list[str], list[str]]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(table(Path(sys.argv[1])))
+    sys.stdout.write(table(*map(Path, sys.argv[1:])))

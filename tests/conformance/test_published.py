@@ -42,13 +42,14 @@ def test_the_consultation_reports_true_faults_are_found() -> None:
     assert (transmission.specification, transmission.use_case) == (Version.V1_5, UseCase.CONSULTATION_REPORT)
     assert broken(findings) == {
         "STU3-ORDER",
+        "STU3-BUNDLE",  # the document has no date (meta.lastUpdated)
         "NHS-NUMBER",
         "GPCM-SD-CS-048",  # it says ConsultationSummary
         "GPCM-SD-CS-023",  # the text is still a template
     }
-    # Four resources break the order; the first is the header, whose source stands before the event.
+    # Four resources break the order, the Composition twice; the first is the header: source stands before event.
     order = [(finding.line, finding.path) for finding in findings if finding.id == "STU3-ORDER"]
-    assert len(order) == 4
+    assert len(order) == 5
     assert order[0] == (57, "Bundle/entry[1]/resource/MessageHeader/event")
 
 
@@ -61,7 +62,7 @@ def test_the_online_consultations_true_faults_are_found() -> None:
         "GPCM-SD-OC-147",  # it says ConsultationSummary
         "GPCM-SD-OC-006",  # the title has another capital letter
         # The report and the questionnaire's answers have the same id, so nothing refers to the report:
-        "STU3-ID", "GPCM-SD-029", "GPCM-SD-030", "GPCM-SD-032", "GPCM-SD-OC-012",
+        "STU3-ID", "STU3-BUNDLE", "GPCM-SD-029", "GPCM-SD-030", "GPCM-SD-032", "GPCM-SD-OC-012",
     }  # fmt: skip
 
 
@@ -72,12 +73,15 @@ def test_published_responses_are_read_and_told_what_they_lack(name: str) -> None
     found = broken(findings)
     # None of them repeats the sender reference or declines to be answered.
     assert {"GPCM-SD-CS-054", "GPCM-SD-CS-055", "GPCM-SD-CS-056"} <= found
-    assert not any(name.startswith("STU3-") for name in found)
+    # In one, the sender is a bare id, which no version of FHIR resolves.
+    expected = {"STU3-REFERENCE", "STU3-BUNDLE"} if "CorruptedMsg" in name else set()
+    assert {name for name in found if name.startswith("STU3-")} == expected
     assert ("GPCM-SD-CS-058" in found) == (name == "Response-Success-Example-1")  # the old event ITK002M
 
 
 def test_the_table_of_elements_is_that_of_the_schema() -> None:
-    assert STRUCTURE.read_text(encoding="ascii") == table(spec_file("schema/fhir-single.xsd"))
+    written = STRUCTURE.read_text(encoding="ascii")
+    assert re.sub(r"(?<=:Reference)[|][|A-Za-z]+", "", written) == table(spec_file("schema/fhir-single.xsd"))
 
 
 @pytest.mark.parametrize(

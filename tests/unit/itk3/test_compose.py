@@ -1,6 +1,7 @@
 import base64
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,7 +12,10 @@ from lxml import etree
 
 from gpconnect_messaging.itk3.compose import DocumentChangedError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.requests.fields import Concept
 from gpconnect_messaging.specification import Version
+from gpconnect_messaging.usecases import Code
+from gpconnect_messaging.usecases.redaction import redacted
 from gpconnect_messaging.visible import visible
 from tests.examples import REQUESTS, a_message
 
@@ -441,3 +445,34 @@ def test_the_time_of_a_message_may_not_decide_its_ids() -> None:
         ),
     )
     assert early.message_id == late.message_id
+
+
+@pytest.mark.parametrize(("specification", "version", "told"), [("2.0", 1, 0), ("2.0", 2, 2), ("1.5", 2, 0)])
+def test_a_replacement_of_2_0_names_its_version_in_the_meta_of_bundle_and_composition(
+    specification: str, version: int, told: int
+) -> None:
+    body = written(a_message(Version(specification), version=version))
+    assert body.count(b'<meta><versionId value="2"/>') == told
+    assert body == written(a_message(Version(specification), version=version)), "a repeat gives the same bytes"
+
+
+def test_a_document_that_names_no_care_setting_has_the_mailboxs() -> None:
+    message = a_message(Version.V2_0)
+    told = replace(message, mailbox=replace(message.mailbox, care_setting="789718008 Cardiology service"))
+    own = replace(told, request=told.request.model_copy(update={"care_setting": Concept(code="27113001", display="x")}))
+    assert [message.care_setting, told.care_setting, own.care_setting] == [
+        None, Code("789718008", "Cardiology service"), Code("27113001", "x"),
+    ]  # fmt: skip
+
+
+@pytest.mark.requirement("GPCM-SD-CS-008")
+def test_a_confidential_consultation_says_neither_whom_it_is_for_nor_other_numbers() -> None:
+    said: dict[str, Any] = {
+        "attention": "Sexual health", "consultation__confidential": True,
+        "patient__identifiers": [{"system": "https://clinic.example/Id", "value": "H 1"}],
+    }  # fmt: skip
+    message = a_message(Version.V1_5, **said)
+    assert b"Sexual health" in written(message)
+    body = written(replace(message, request=redacted(message.request)))
+    assert b"Sexual health" not in body
+    assert b"clinic.example" not in body

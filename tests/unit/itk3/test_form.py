@@ -23,6 +23,8 @@ from gpconnect_messaging.requests.refusal import MOST_REASONS, RequestRefusedErr
 from tests.examples import messages_of, spec_file, written
 from tests.xpath import values
 
+pytestmark = pytest.mark.usefixtures("any_extension")
+
 JSON, XML = "application/fhir+json", "application/fhir+xml"
 FHIR = "{http://hl7.org/fhir}"
 _YEAR = "(1[89]|[2-9][0-9])[0-9]{2}"

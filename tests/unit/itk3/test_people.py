@@ -15,6 +15,8 @@ from gpconnect_messaging.usecases import USE_CASES
 from tests.examples import messages_of, request_data, written
 from tests.xpath import values
 
+pytestmark = pytest.mark.usefixtures("any_extension")
+
 NAME = "generic-document-1.5"
 REQUEST = request_data(NAME)
 PATIENT, DOCTOR = REQUEST["patient"], REQUEST["practitioner"]

@@ -17,6 +17,8 @@ from gpconnect_messaging.usecases.generic_document import GENERIC_DOCUMENT
 from tests.examples import messages_of, written
 from tests.xpath import value, values
 
+pytestmark = pytest.mark.usefixtures("any_extension")
+
 ALLOWED = GENERIC_DOCUMENT.resource_types
 JSON, XML = "application/fhir+json", "application/fhir+xml"
 NAME = "generic-document-1.5"

@@ -28,6 +28,7 @@ def test_every_setting_can_be_given() -> None:
         "message_definition": WITHDRAWN_DEFINITION,
         "max_message_bytes": 1000,
         "report_page": "a4",
+        "care_setting": "789718008 Cardiology service",
         "infrastructure_acknowledgement_seconds": 60,
         "business_acknowledgement_seconds": 120,
     }
@@ -49,6 +50,10 @@ def test_every_setting_can_be_given() -> None:
         (json.dumps(GIVEN | {"business_acknowledgement_seconds": True}), "must be a whole number of at least 1"),
         (json.dumps(GIVEN | {"document_types": ["373942006"]}), "must be a list of SNOMED CT concept ids"),
         (json.dumps(GIVEN | {"document_types": "373942005"}), "must be a list of SNOMED CT concept ids"),
+        (
+            json.dumps(GIVEN | {"care_setting": "789718008 "}),
+            "care_setting: must be a SNOMED CT concept id, a blank and",
+        ),
         (json.dumps(GIVEN | {"colour": "blue"}), "unknown field(s) colour"),
     ],
 )

@@ -46,6 +46,7 @@ def test_the_invalid_sample_names_each_broken_field() -> None:
         ("practitioner__hcpc_number", "123456", "practitioner.hcpc_number"),
         ("practitioner__nmc_number", "12A34567", "practitioner.nmc_number"),
         ("practitioner__identifiers", [{"system": "staff", "value": "7"}], "practitioner.identifiers[0].system"),
+        ("practitioner__identifiers", [{"system": "urn:oid:9", "value": "7"}], "practitioner.identifiers[0].system"),
         (
             "practitioner__identifiers",
             [{"system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9658218865"}],
@@ -114,8 +115,8 @@ def test_an_unknown_field_is_refused_without_repeating_its_name() -> None:
         parse_request(json.dumps(data).encode())
     assert str(refused.value) == (
         "patient: has a field that is not part of a request, number 7 in it: leave out what is not one of "
-        "nhs_number, nhs_number_status, name, birth_date, gender, address, phones, mobile, current_address, "
-        "current_phone"
+        "nhs_number, nhs_number_status, name, birth_date, identifiers, gender, deceased, death_date, address, phones, "
+        "mobile, current_address, current_from, current_until, current_phone"
     )
 
 

@@ -40,7 +40,7 @@ def test_a_use_case_belongs_to_the_versions_that_have_it() -> None:
 
 
 def test_what_a_use_case_does_not_have_is_refused_and_what_it_needs_is_asked_for() -> None:
-    assert broken("consultation-report-1.5", title="Mine", document_type=CONCEPT) == ["title", "document_type"]
+    assert broken("consultation-report-1.5", title="Mine", document_type=CONCEPT) == ["document_type", "title"]
     assert broken(GENERIC, title=None, document_type=None) == ["title", "document_type"]
 
 
@@ -56,15 +56,64 @@ def test_in_1_5_somebody_must_have_written_it() -> None:
     assert broken(DISCHARGE, practitioner=None) == [], "in 2.0 the organisation stands in"
 
 
+@pytest.mark.requirement("GPCM-SD-CS-025", "GPCM-SD-005")
+def test_in_1_5_the_practitioner_is_an_author_of_a_consultation_report_and_others_may_be() -> None:
+    device = {"type": CONCEPT, "manufacturer": "Harbour"}
+    report = "consultation-report-1.5"
+    assert broken(report, authors=["patient"]) == ["authors"]
+    assert broken(report, authors=["practitioner", "device"], device=device) == []
+    assert broken("consultation-report-2.0", practitioner=None, authors=["patient"]) == []
+
+
+def test_further_clinicians_come_after_the_practitioner() -> None:
+    others = [{"name": {"family": "Okafor", "given": ["Ngozi"]}, "role": "Nurse"}]
+    assert broken(DISCHARGE, practitioner=None, other_practitioners=others) == ["practitioner"]
+
+
 def test_an_author_must_be_described_and_named_once() -> None:
     assert refused(ONLINE, related_person=None) == ["related_person"]
     assert refused(ONLINE, authors=["practitioner"]) == ["practitioner"]
     assert refused(ONLINE, authors=["patient", "patient"]) == ["authors"]
 
 
-def test_in_2_0_a_document_says_which_care_setting_it_comes_from() -> None:
-    assert broken(DISCHARGE, care_setting=None) == ["care_setting"]
+def test_no_document_is_refused_for_want_of_a_care_setting() -> None:
+    assert broken(DISCHARGE, care_setting=None) == []
     assert broken(GENERIC, care_setting=None) == []
+
+
+@pytest.mark.requirement("GPCM-SD-CS-043", "GPCM-SD-GE-268")
+@pytest.mark.parametrize("field", ["recipient_type", "title", "document_type"])
+def test_what_1_5_prescribes_a_request_of_2_0_may_say(field: str) -> None:
+    values = {
+        "recipient_type": "FI",
+        "title": "Mine",
+        "document_type": {"code": "823681000000100", "display": "Letter"},
+    }
+    said: dict[str, Any] = {field: values[field]}
+    assert broken("consultation-report-1.5", **said) == [field]
+    assert broken("consultation-report-2.0", **said) == []
+    assert broken(GENERIC, recipient_type="FI") == ["recipient_type"]
+    assert broken(DISCHARGE, recipient_type="FI") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"identifiers": [{"system": "https://a.example/Id", "value": "943 476 5919"}]}, ["identifiers[0]"]),
+        ({"identifiers": [{"system": "https://a.example/Id", "value": "H 1"}] * 2}, ["identifiers[1]"]),
+        ({"deceased": False, "death_date": "2026-11-01"}, ["deceased"]),
+        ({"death_date": "1900-01-01"}, ["death_date"]),
+        ({"death_date": "2030-01-01"}, ["death_date"]),
+        ({"current_from": "2026-11-02"}, ["current_from"]),
+        (
+            {"current_address": {"lines": ["1 A"]}, "current_from": "2026-11-02", "current_until": "2026-11-01"},
+            ["current_until"],
+        ),
+    ],
+)
+def test_what_a_patients_details_contradict_is_refused(changes: dict[str, Any], fields: list[str]) -> None:
+    said = {f"patient__{name}": value for name, value in changes.items()}
+    assert broken("consultation-report-2.0", **said) == [f"patient.{field}" for field in fields]
 
 
 @pytest.mark.requirement("GPCM-SD-115")
@@ -74,15 +123,19 @@ def test_in_2_0_the_document_type_must_be_approved_in_general_or_for_the_mailbox
     assert broken(GENERIC, document_type=CONCEPT) == [], "1.5 names no list"
 
 
-@pytest.mark.requirement("GPCM-SD-056")
-def test_in_2_0_the_registered_practice_is_the_only_recipient() -> None:
-    assert broken(DISCHARGE, care_provider={"ods_code": "FA565"}) == ["care_provider"]
-    assert broken(GENERIC, care_provider={"ods_code": "FA565"}) == []
+@pytest.mark.requirement("GPCM-SD-CS-060")
+def test_only_a_consultation_report_of_1_5_has_the_registered_practice_as_the_only_recipient() -> None:
+    others: dict[str, Any] = {"care_provider": {"ods_code": "FA565"}, "copy_to": [{"ods_code": "FA566"}]}
+    assert broken("consultation-report-1.5", **others) == ["care_provider", "copy_to[0]"]
+    assert all(broken(name, **others) == [] for name in ("consultation-report-2.0", DISCHARGE, GENERIC, ONLINE))
 
 
-def test_another_care_provider_is_neither_the_practice_nor_the_sender() -> None:
+def test_another_recipient_is_neither_the_practice_nor_the_sender_nor_named_twice() -> None:
     for ods_code in ("A20047", "Y90002"):
         assert broken(GENERIC, care_provider={"ods_code": ods_code}) == ["care_provider.ods_code"]
+        assert broken(GENERIC, copy_to=[{"ods_code": ods_code}]) == ["copy_to[0].ods_code"]
+    twice = broken(GENERIC, care_provider={"ods_code": "FA565"}, copy_to=[{"ods_code": "FA565"}])
+    assert twice == ["care_provider.ods_code", "copy_to[0].ods_code"]
 
 
 @pytest.mark.requirement("GPCM-SD-CS-008")

@@ -48,7 +48,8 @@ FORBIDDEN = [
     "21:35:17", "Kindofencounter", "185317003", "Sectiontitle", "Sectiontext", "Codedterm", "422400008", "Codedtext",
     "Testname", "Testvalue", "Testunit", "Testrange", "photo-key", "Hiddentitle", "Hiddentext", "Followup",
     "Unsentname", "19-Nov-2026", "98.8 MB", "Phototitle", "Lettertitle", "letter-key", "Letterwords", "Rolename",
-    "email@harbour", "Branchname", "Dock House", "Harbour Road",
+    "7654321", "Staffnumber", "Othername", "Otherrole", "Devicename", "Relative", "email@harbour", "Branchname",
+    "Dock House", "Harbour Road",
 ]  # fmt: skip
 NOT_IN_THE_REPORT = ["ap Rhys", "Siân", "Harbour", "0163 296 0100", "Y90002"]  # GPCM-SD-CS-008
 
@@ -63,6 +64,12 @@ def confidential(**changes: Any) -> dict[str, Any]:
         consultation=CONSULTATION,
         documents=documents,
         practitioner__role="Rolename",
+        practitioner__gmc_number="C7654321",
+        practitioner__identifiers=[{"system": "https://staff.example", "value": "Staffnumber"}],
+        other_practitioners=[{"name": {"family": "Othername", "given": []}, "role": "Otherrole", "author": True}],
+        authors=["practitioner", "device", "related_person"],
+        device={"type": {"code": "706172005", "display": "Devicename"}, "manufacturer": "Maker"},
+        related_person={"name": {"family": "Relative", "given": []}, "birth_date": "1950-01-02"},
         organisation__email="email@harbour.example",
         organisation__branch="Branchname",
         **changes,

@@ -1,4 +1,5 @@
 import re
+from typing import Any
 
 import pytest
 
@@ -59,3 +60,16 @@ def test_the_copy_has_the_message_id_that_a_single_message_would_have_had() -> N
     (alone,) = messages_of(NAME, care_provider=None)
     assert practice.message_id == alone.message_id
     assert alone.recipient.type is RecipientType.FOR_ACTION
+
+
+@pytest.mark.requirement("GPCM-SD-056", "FHIR-MR-01")
+def test_in_2_0_others_are_looked_up_and_the_practice_is_still_found_by_the_patient() -> None:
+    name = "consultation-report-2.0"
+    others: dict[str, Any] = {"care_provider": {"ods_code": "FA565"}, "copy_to": [{"ods_code": "X26"}]}
+    messages = messages_of(name, recipient_type="FI", **others)
+    assert [envelope(message).organisation for message in messages] == ["FA565", "", "X26"]
+    assert envelope(messages[1]).to.startswith("GPPROVIDER_")
+    assert len({payload(written(message, name)) for message in messages}) == 1
+    assert {message.recipient.type for message in messages} == {RecipientType.FOR_INFORMATION}
+    kinds = [message.recipient.type for message in messages_of(name, **others)]
+    assert kinds == [RecipientType.FOR_ACTION, RecipientType.FOR_INFORMATION, RecipientType.FOR_INFORMATION]

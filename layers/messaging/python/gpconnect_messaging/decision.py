@@ -55,8 +55,8 @@ def decide(
     release_at = (request.consultation.updated or arrived) + timedelta(seconds=mailbox.hold_window_seconds)
     if not request.clinically_relevant:
         return _not_required("GPCM-SD-CS-073", "the request says that it is not clinically relevant", release_at)
-    # Another care provider must act wherever the patient is registered.
-    if practice in mailbox.own_ods_codes and request.care_provider is None:
+    # Other recipients get it wherever the patient is registered.
+    if practice in mailbox.own_ods_codes and not request.others:
         return _not_required("GPCM-SD-CS-071", "the patient is registered with the sending organisation", release_at)
     if mailbox.release is Release.BY_A_PERSON:
         return Decision(

@@ -32,6 +32,12 @@ PROFESSIONAL_SYSTEMS = {
     "nmc_number": "https://fhir.hl7.org.uk/Id/nmc-number",
 }
 """The systems of a professional's numbers, by the names that requests use."""
+URI = (
+    "(https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{1,200}|urn:oid:[0-2]([.](0|[1-9][0-9]{0,19})){1,20}"
+    "|urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+)
+URI_RULE = "a URI that begins with https://, http://, urn:oid: or urn:uuid:"
+"""The URIs of local systems. Validators of FHIR refuse a wrong OID or UUID, and some systems' values."""
 NHS_NUMBER_SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
 
 _LONG_NUMBER = re.compile("[0-9]{6}")

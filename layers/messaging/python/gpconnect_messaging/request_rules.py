@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gpconnect_messaging.identifiers import OWN_MAILBOX_ID_RULE, NumberRange, is_mailbox_id, number_range
+from gpconnect_messaging.itk3.people import names_nhs_number
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.media_types import UNSUPPORTED, find_media_type, media_type
 from gpconnect_messaging.requests.damage import damage
@@ -30,13 +31,21 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
         yield Reason("patient.name.family", fault)
     yield from implausible(request, now)
     yield from _described(request.patient)
+    for index, identifier in enumerate(request.patient.identifiers):
+        if names_nhs_number(identifier.system, identifier.value):
+            yield Reason(f"patient.identifiers[{index}]", "is an NHS number: nhs_number is the only one")
+        if identifier in request.patient.identifiers[:index]:
+            yield Reason(f"patient.identifiers[{index}]", "stands twice: leave it out")
     yield from _use_case(request)
-    if request.care_provider:
-        ods_code = request.care_provider.ods_code
-        if request.registered_practice and request.registered_practice.ods_code == ods_code:
-            yield Reason("care_provider.ods_code", "is the registered practice, which gets the document anyway")
-        if request.organisation.ods_code == ods_code:
-            yield Reason("care_provider.ods_code", "is the sending organisation itself")
+    practice = request.registered_practice and request.registered_practice.ods_code
+    codes = [other.ods_code for other in request.others.values()]
+    for field, other in request.others.items():
+        if other.ods_code == practice:
+            yield Reason(f"{field}.ods_code", "is the registered practice, which gets the document anyway")
+        if other.ods_code == request.organisation.ods_code:
+            yield Reason(f"{field}.ods_code", "is the sending organisation itself")
+        if codes.count(other.ods_code) > 1:
+            yield Reason(f"{field}.ods_code", "stands twice: name each recipient once")
     if request.organisation.ods_code != mailbox.ods_code:
         yield Reason("organisation.ods_code", "is not the organisation that the sending mailbox belongs to")
     rules = USE_CASES[request.use_case].versions.get(mailbox.specification)
@@ -46,12 +55,13 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
         )
         return
     yield from _people(request, rules, mailbox.specification_rules)
-    yield from _document(request, rules, mailbox)
-    if request.care_provider and not rules.care_provider_allowed:  # GPCM-SD-056 (2.0)
-        yield Reason(
-            "care_provider",
-            f"specification {mailbox.specification_rules.version} sends this use case to the registered practice only",
-        )
+    yield from _document(request, mailbox)
+    version = mailbox.specification_rules.version
+    for field in request.others if not rules.care_provider_allowed else ():  # GPCM-SD-CS-060
+        yield Reason(field, f"specification {version} sends this use case to the registered practice only")
+    for field in sorted(rules.prescribed):
+        if getattr(request, field):
+            yield Reason(field, f"is prescribed by specification {version} for this use case: leave it out")
     yield from _confidential(request, mailbox.specification_rules)
 
 
@@ -75,7 +85,7 @@ def _nhs_number(request: Request, numbers: NumberRange) -> Iterator[Reason]:
 
 
 def _described(patient: Patient) -> Iterator[Reason]:
-    """Yield what else identifies a patient whose NHS number is not verified (FHIR-PDS-02); some people have no forename."""
+    """Yield what else identifies a patient whose NHS number is not verified (FHIR-PDS-02), but a forename."""
     if patient.verification == VERIFIED:
         return
     needed = {
@@ -119,12 +129,12 @@ def _people(request: Request, rules: VersionRules, specification: Specification)
             yield Reason("authors", "is missing: say who wrote it, or name the practitioner")
         if request.other_practitioners:
             yield Reason("practitioner", "is missing: name the first of the practitioners there")
+    elif rules.practitioner_required and request.authors and Author.PRACTITIONER not in request.authors:
+        yield Reason("authors", f"must name the practitioner: specification {specification.version} requires it")
 
 
-def _document(request: Request, rules: VersionRules, mailbox: MailboxSettings) -> Iterator[Reason]:
+def _document(request: Request, mailbox: MailboxSettings) -> Iterator[Reason]:
     specification = mailbox.specification_rules
-    if request.care_setting is None and rules.care_setting_required:
-        yield Reason("care_setting", f"is missing: specification {specification.version} requires it")
     if request.document_type and specification.document_types is not None:  # GPCM-SD-115
         approved = {*specification.document_types, *mailbox.document_types}
         if request.document_type.code not in approved:

@@ -20,6 +20,7 @@ from gpconnect_messaging.drop_keys import is_request
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.ledger.lifecycle import EventType
 from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.specification import UseCase, Version
 from gpconnect_messaging.storage import NotThereError
 
 MessageOrFile = Annotated[
@@ -37,6 +38,12 @@ def validate(
     what: MessageOrFile,
     envelope: Annotated[
         Path | None, typer.Option("--envelope", metavar="FILE", help="File with the message's MESH headers.")
+    ] = None,
+    specification: Annotated[
+        Version | None, typer.Option("--specification", help="Version of a message; detected if left out.")
+    ] = None,
+    use_case: Annotated[
+        UseCase | None, typer.Option("--use-case", help="Use case of a message; detected if left out.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also show the checks that pass or do not apply.")] = False,
     allow_active: Annotated[
@@ -62,17 +69,25 @@ def validate(
         message_id = context.environment.find(what).message_id
         content = _stored(context.environment, message_id)
         headers = Headers.of(context.environment.outbox.envelope(message_id))
-    return _validate_message(context, content, headers, everything=everything)
+    return _validate_message(context, content, headers, specification, use_case, everything=everything)
 
 
-def _validate_message(context: CommandContext, content: bytes, headers: Any, *, everything: bool) -> int | None:
+def _validate_message(
+    context: CommandContext,
+    content: bytes,
+    headers: Any,
+    specification: Version | None,
+    use_case: UseCase | None,
+    *,
+    everything: bool,
+) -> int | None:
     # Imported late: it reads all tables of requirements.
     from gpconnect_messaging.conformance.__main__ import as_json, as_text
     from gpconnect_messaging.conformance.tree import UnreadableMessageError
     from gpconnect_messaging.conformance.validation import validate_bytes
 
     try:
-        transmission, findings = validate_bytes(content, headers)
+        transmission, findings = validate_bytes(content, headers, specification, use_case)
     except UnreadableMessageError as unreadable:
         raise InputError(f"The message cannot be checked: {unreadable}.") from None
     text = Text(as_text(transmission, findings, everything=everything))

@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Validate a file; see --help."""
     parser = argparse.ArgumentParser(
         prog="python -m gpconnect_messaging.conformance",
-        description="Check a GP Connect Send Document message or an ITK3 Response, requirement by requirement.",
+        description="Check a GP Connect Send Document message, another ITK3 message or a response, rule by rule.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -72,9 +72,13 @@ def as_json(message: MessageUnderTest, findings: list[Finding]) -> str:
     """Format the findings as JSON."""
     report = {
         "kind": "response" if message.is_response else "message",
-        "specification": message.specification,
+        "family": message.family.name or "unknown",
+        "message_definition_version": message.family.version,
+        "specification": message.specification if message.family.is_send_document else None,
         # From version 2.0 all use cases share one set of requirements, and a message does not name the use case.
-        "use_case": message.use_case if message.specification is Version.V1_5 else None,
+        "use_case": message.use_case
+        if message.family.is_send_document and message.specification is Version.V1_5
+        else None,
         "conformant": not any(finding.is_broken_must for finding in findings),
         "summary": _summary(findings),
         "findings": [finding.as_dict() for finding in findings],
@@ -84,11 +88,7 @@ def as_json(message: MessageUnderTest, findings: list[Finding]) -> str:
 
 def as_text(message: MessageUnderTest, findings: list[Finding], *, everything: bool) -> str:
     """Format the findings as text: the broken requirements, or `everything`."""
-    kind = "ITK3 Response" if message.is_response else "Send Document message"
-    version = str(message.specification)
-    if message.specification is Version.V1_5:
-        version += f", {message.use_case.replace('_', ' ')}"
-    lines = [kind if message.is_response else f"{kind}, checked against version {version}", ""]
+    lines = [_described(message), ""]
     groups = (
         ("Broken: MUST", [finding for finding in findings if finding.is_broken_must]),
         (
@@ -105,6 +105,15 @@ def as_text(message: MessageUnderTest, findings: list[Finding], *, everything: b
     lines.append(", ".join(f"{count} {what}" for what, count in summary.items()))
     lines.append("Not conformant." if summary["broken MUST"] else "Conformant: no MUST is broken.")
     return "\n".join(lines)
+
+
+def _described(message: MessageUnderTest) -> str:
+    if message.is_response:
+        return "ITK3 Response"
+    if not message.family.is_send_document:
+        return f"ITK3 {message.family}: checked against the rules of ITK3 and FHIR alone"
+    use_case = f", {message.use_case.replace('_', ' ')}" if message.specification is Version.V1_5 else ""
+    return f"Send Document message, checked against version {message.specification}{use_case}"
 
 
 def _finding_lines(finding: Finding) -> list[str]:

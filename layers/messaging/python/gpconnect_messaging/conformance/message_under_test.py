@@ -2,33 +2,32 @@
 
 from functools import cached_property
 
-from gpconnect_messaging.conformance.check_result import CheckResult
+from gpconnect_messaging.conformance.families import SEND_DOCUMENT, Family, family_of
 from gpconnect_messaging.conformance.headers import Headers
-from gpconnect_messaging.conformance.structure import Kind, validate_structure
+from gpconnect_messaging.conformance.structure import Structure, validate_structure
 from gpconnect_messaging.conformance.tree import Node, Tree
 from gpconnect_messaging.specification import UseCase, Version
-from gpconnect_messaging.usecases import USE_CASES
 
 ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
 SDS_USER = "https://fhir.nhs.uk/Id/sds-user-id"
+SNOMED_CT = "http://snomed.info/sct"
+# Values of the specification are written out in the checks, never taken from the builder: it may be wrong about them.
 _BY_LOCAL_EXTENSION = {
-    use_case.versions[Version.V1_5].local_extension: use_case.name
-    for use_case in USE_CASES.values()
-    if Version.V1_5 in use_case.versions
-} | {"SendDocument-ConsultationSummary": UseCase.CONSULTATION_REPORT}  # only in the 1.x examples: see GPCM-SD-CS-048
-_BY_TYPE = {
-    (version, use_case.document_type.code): use_case.name
-    for use_case in USE_CASES.values()
-    if use_case.document_type and use_case.name is not UseCase.CONSULTATION_REPORT  # any use case may have its type
-    for version in use_case.versions
+    "SendDocument-ConsultationReport": UseCase.CONSULTATION_REPORT,
+    "SendDocument-ConsultationSummary": UseCase.CONSULTATION_REPORT,  # only in the 1.x examples: see GPCM-SD-CS-048
+    "SendDocument-OnlineConsultationReport": UseCase.ONLINE_CONSULTATION,
+    "SendDocument-Generic": UseCase.GENERIC_DOCUMENT,
 }
+_ONLINE_CONSULTATION_REPORT = "149951000000107"
+"""The one type that only one use case has: in 1.5, GPCM-SD-OC-003."""
 
 
 class MessageUnderTest:
     """A message or response, with the envelope if there is one.
 
-    The specification version and the use case are detected from the message unless they are given.
+    The family, specification version and use case are detected from the message unless they are given: a given version
+    or use case means Send Document.
     """
 
     def __init__(
@@ -47,6 +46,7 @@ class MessageUnderTest:
         self.is_response = self.header is not None and (
             self.header.first("response") is not None or self.header.text("event", "code") in ("ITK008M", "ITK002M")
         )
+        self.family = Family(SEND_DOCUMENT, "") if specification or use_case else self._detected_family()
         self.specification = specification or self._detected_specification()
         self.use_case = use_case or self._detected_use_case()
 
@@ -170,8 +170,8 @@ class MessageUnderTest:
         )
 
     @cached_property
-    def form(self) -> dict[Kind, CheckResult]:
-        """The results of the structure checks by kind, from one walk over the message."""
+    def structure(self) -> Structure:
+        """The results of the structure checks, from one walk over the message."""
         return validate_structure(self.root, ordered=self.ordered)
 
     @cached_property
@@ -203,6 +203,12 @@ class MessageUnderTest:
         value = self.handled("LocalExtension")
         return (value.value or "") if value else ""
 
+    def _detected_family(self) -> Family:
+        definition = self.handled("MessageDefinition")
+        named = definition.text("reference") if definition else ""
+        workflow_id = self.headers.workflow_id if self.headers else ""
+        return family_of(self.header, named, self._local_extension(), workflow_id)
+
     def _detected_specification(self) -> Version:
         workflow = self.headers.workflow_id if self.headers else ""
         if workflow.startswith("GPFED_") or self._local_extension().startswith("SendDocument-"):
@@ -212,8 +218,9 @@ class MessageUnderTest:
     def _detected_use_case(self) -> UseCase:
         codes = [code.value for code in self.composition.at("type", "coding", "code")] if self.composition else []
         # The type decides first: NHS England's example of an online consultation has another use case's extension.
-        by_type = next(filter(None, (_BY_TYPE.get((self.specification, code)) for code in codes if code)), None)
-        return by_type or _BY_LOCAL_EXTENSION.get(self._local_extension(), UseCase.CONSULTATION_REPORT)
+        if self.specification is Version.V1_5 and _ONLINE_CONSULTATION_REPORT in codes:
+            return UseCase.ONLINE_CONSULTATION
+        return _BY_LOCAL_EXTENSION.get(self._local_extension(), UseCase.CONSULTATION_REPORT)
 
 
 def identified(resource: Node | None, system: str) -> str:

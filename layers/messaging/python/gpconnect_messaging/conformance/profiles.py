@@ -7,6 +7,7 @@ CareConnect ones named below. A resource is checked against the profile of the p
 claimed or not; the code below the table checks slices by system or URL.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
@@ -150,12 +151,23 @@ def _single_identifier(*systems: str) -> Callable[[Node, str], Iterator[Violatio
     return slices
 
 
+_STATUSES = frozenset(f"0{number}" for number in range(1, 9))
+_STATUS_SYSTEM = re.compile(r"https://fhir\.(hl7\.org|nhs)\.uk/.*NHSNumberVerificationStatus-1")
+
+
 def _patient(resource: Node, profile: str) -> Iterator[Violation]:
     yield from _single_identifier(NHS_NUMBER)(resource, profile)
     for identifier in resource.where("identifier", "system", NHS_NUMBER):
         # Senders use the extension under a CareConnect or a GP Connect URL; the published example uses the latter.
-        if not identifier.extension("NHSNumberVerificationStatus-1"):
+        status = identifier.extension("NHSNumberVerificationStatus-1")
+        if not status:
             yield Violation(identifier, f"{profile} requires the NHS number's verification status")
+            continue
+        codings = status.at("valueCodeableConcept", "coding")
+        if not any(
+            coding.text("code") in _STATUSES and _STATUS_SYSTEM.fullmatch(coding.text("system")) for coding in codings
+        ):
+            yield Violation(status, "the verification status must be 01 to 08 of the code system of that name")
     official = resource.where("name", "use", "official")
     if len(official) != 1:
         yield Violation(official[1] if official else resource, f"{profile} requires exactly one official name")

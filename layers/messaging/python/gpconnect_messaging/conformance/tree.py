@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]  # there, in C, and not in the type stubs
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lxml import etree
 
@@ -20,7 +20,8 @@ LARGEST_MESSAGE = 250 * 1024 * 1024
 _DEEPEST = 100
 _END = 64
 _FHIR = "{http://hl7.org/fhir}"
-_XHTML_DIV = "{http://www.w3.org/1999/xhtml}div"
+_XHTML = "{http://www.w3.org/1999/xhtml}"
+_XHTML_DIV = f"{_XHTML}div"
 _ACTS = frozenset({
     "applet", "base", "body", "button", "embed", "form", "frame", "frameset", "head", "iframe", "input", "link", "meta",
     "object", "script", "select", "textarea",
@@ -68,11 +69,19 @@ class Node:
     @property
     def path(self) -> str:
         """The element's path; siblings of one name are counted from 1: `Bundle/entry[2]/resource/Patient`."""
-        if self.parent is None:
-            return self.name
-        siblings = self.parent.all(self.name)
-        index = f"[{siblings.index(self) + 1}]" if len(siblings) > 1 else ""
-        return f"{self.parent.path}/{self.name}{index}"
+        return self.path_among({})
+
+    def path_among(self, known: dict[int, str]) -> str:
+        """Return the path; `known` has the paths of nodes by `id`, and takes those that are made on the way."""
+        path = known.get(id(self))
+        if path is None:
+            path = self.name
+            if self.parent is not None:
+                siblings = self.parent.all(self.name)
+                index = f"[{siblings.index(self) + 1}]" if len(siblings) > 1 else ""
+                path = f"{self.parent.path_among(known)}/{self.name}{index}"
+            known[id(self)] = path
+        return path
 
     def all(self, name: str) -> list["Node"]:
         """List the children of that name."""
@@ -175,7 +184,36 @@ def _read_xml(body: bytes) -> Node:
     declared = _ENCODING.search(opening)
     if declared and declared[1].lower() not in _ENCODINGS:
         raise UnreadableMessageError("the encoding is neither UTF-8 nor UTF-16")
-    return _from_element(parse_xml(body, _PARSER), None, 0)
+    element = parse_xml(body, _PARSER)
+    root = _from_element(element, None, 0)
+    _add_strays(root, element)
+    return root
+
+
+_STRAY_ATTRIBUTES = etree.XPath(
+    "//f:*/@*[not(name() = 'value' or name() = 'id' or name() = 'url' and (parent::f:extension"
+    " or parent::f:modifierExtension) or namespace-uri() = 'http://www.w3.org/2001/XMLSchema-instance')]",
+    namespaces={"f": _FHIR[1:-1]},
+)
+_STRAY_TEXTS = etree.XPath("//f:*/text()[normalize-space()]", namespaces={"f": _FHIR[1:-1]})
+
+
+def _add_strays(root: Node, top: etree._Element) -> None:
+    """Add what FHIR XML never has as children that no type knows: attributes and text."""
+    found: list[Any] = [*_STRAY_ATTRIBUTES(top), *_STRAY_TEXTS(top)]  # type: ignore[misc]
+    for stray in found:
+        holder = stray.getparent()
+        if stray.is_tail:
+            holder = holder.getparent()
+        steps = []
+        while (above := holder.getparent()) is not None:
+            steps.append(above.index(holder))
+            holder = above
+        node = root
+        for step in reversed(steps):
+            if step < len(node.children):  # a narrative's elements are not in the tree
+                node = node.children[step]
+        node.add(Node(f"@{stray.attrname}" if stray.is_attribute else "text()", node.line, node))
 
 
 def _from_element(element: etree._Element, parent: Node | None, depth: int) -> Node:
@@ -370,6 +408,8 @@ class _Json:
 def _take_narrative(node: Node, element: etree._Element) -> None:
     """Keep a narrative's text and the elements that FHIR forbids (txt-1): active or fetched content."""
     node.value = "".join(map(str, element.itertext()))
+    if not node.value.strip() and element.find(f".//{_XHTML}img") is not None:
+        node.value = "[picture]"
     for descendant in element.iter(etree.Element) if len(element) or element.attrib else ():
         name = etree.QName(descendant).localname
         if name in _ACTS or any(_acts(str(key), str(value)) for key, value in descendant.attrib.items()):
@@ -381,7 +421,6 @@ def _acts(attribute: str, value: str) -> bool:
 
 
 def _read_narrative(node: Node, xhtml: str) -> None:
-    node.value = xhtml
     if "<!" in xhtml:  # a narrative needs no document type, comment or CDATA
         return
     with suppress(etree.XMLSyntaxError, ValueError):

@@ -55,14 +55,19 @@ class Finding:
         return asdict(self)
 
 
+_BEYOND_ITK3 = frozenset({"NHS-NUMBER"})
+"""Rules of Send Document without a requirement id: NHS England's examples of other families have invented numbers."""
+
+
 def validate_message(message: MessageUnderTest) -> list[Finding]:
     """Run every check for this kind of message or response; one finding per violation."""
     findings: list[Finding] = []
+    paths: dict[int, str] = {}
     for check, result in _run(message, _selected(*_selection(message))):
         if result.violations:
-            findings += [_broken(check, violation) for violation in result.violations]
+            findings += [_broken(check, violation, paths) for violation in result.violations]
         else:
-            findings.append(_unbroken(check, result))
+            findings.append(_unbroken(check, result, paths))
     return findings
 
 
@@ -79,7 +84,7 @@ def broken_requirements(
     )
     message = MessageUnderTest(read(text), Headers.of(envelope), specification=specification, use_case=use_case)
     results = _run(message, _selected(*_selection(message)))
-    return [_broken(check, violation) for check, result in results for violation in result.violations]
+    return [_broken(check, violation, {}) for check, result in results for violation in result.violations]
 
 
 def warnings(findings: Iterable[Finding]) -> tuple[str, ...]:
@@ -104,16 +109,17 @@ def validate_bytes(
     return message, validate_message(message)
 
 
-def _selection(message: MessageUnderTest) -> tuple[Version, UseCase, bool, bool | None]:
+def _selection(message: MessageUnderTest) -> tuple[Version | None, UseCase, bool, bool | None]:
     by_client = message.headers.by_client if message.headers else None
-    return message.specification, message.use_case, message.is_response, by_client
+    specification = message.specification if message.is_response or message.family.is_send_document else None
+    return specification, message.use_case, message.is_response, by_client
 
 
 @cache
 def _selected(
-    specification: Version, use_case: UseCase, is_response: bool, by_client: bool | None
+    specification: Version | None, use_case: UseCase, is_response: bool, by_client: bool | None
 ) -> tuple[Check, ...]:
-    """List the checks for a version, a use case and a kind of input."""
+    """List the checks for a version (None: of another family), a use case and a kind of input."""
     if is_response:
         # 2.0.2 has no rules for responses; those of 1.5 are ITK3's.
         scopes = {Scope.ANY, Scope.RESPONSE}
@@ -124,7 +130,10 @@ def _selected(
     return tuple(
         check
         for check in CHECKS
-        if check.scope in scopes and check.version in versions and check.use_case in (None, use_case)
+        if check.scope in scopes
+        and check.version in versions
+        and check.use_case in (None, use_case)
+        and (specification or check.id not in _BEYOND_ITK3)
     )
 
 
@@ -138,24 +147,24 @@ def _run(message: MessageUnderTest, checks: tuple[Check, ...]) -> Iterator[tuple
         yield check, result
 
 
-def _broken(check: Check, violation: Violation) -> Finding:
-    return _finding(check, Verdict.BROKEN, violation.node, f": {violation.words}")
+def _broken(check: Check, violation: Violation, paths: dict[int, str]) -> Finding:
+    return _finding(check, Verdict.BROKEN, violation.node, f": {violation.words}", paths)
 
 
-def _unbroken(check: Check, result: CheckResult) -> Finding:
+def _unbroken(check: Check, result: CheckResult, paths: dict[int, str]) -> Finding:
     if not result.nodes:
-        return _finding(check, Verdict.NOT_APPLICABLE, None, ": there is nothing here to check")
-    return _finding(check, Verdict.HOLDS, result.nodes[0], "")
+        return _finding(check, Verdict.NOT_APPLICABLE, None, ": there is nothing here to check", paths)
+    return _finding(check, Verdict.HOLDS, result.nodes[0], "", paths)
 
 
-def _finding(check: Check, verdict: Verdict, node: Node | None, words: str) -> Finding:
+def _finding(check: Check, verdict: Verdict, node: Node | None, words: str, paths: dict[int, str]) -> Finding:
     return Finding(
         id=check.id,
         specification=check.version or "",
         level=check.level,
         verdict=verdict,
         looks_at=check.looks_at,
-        path=node.path if node else "",
+        path=node.path_among(paths) if node else "",
         line=node.line if node else 0,
         message=check.title + words,
     )

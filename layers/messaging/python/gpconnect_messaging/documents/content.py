@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from gpconnect_messaging.documents import wording
 from gpconnect_messaging.documents.report_designs import Design
-from gpconnect_messaging.requests.models import CodedItem, Request, Result, Section
+from gpconnect_messaging.requests.models import CodedItem, Patient, Request, Result, Section
 from gpconnect_messaging.usecases import USE_CASES
 
 _RESULT_HEADINGS = ("Test", "Result", "UoM", "Ref. Range")
@@ -101,7 +101,7 @@ def _least_lines(note: Note) -> int:
 
 def report_content(request: Request, version: int, pictures: Mapping[str, bytes], design: Design) -> ReportContent:
     """Build the content of a request's report in a design. `pictures` are the images that the sections name, by key."""
-    title = USE_CASES[request.use_case].title or request.title or ""
+    title = request.title or USE_CASES[request.use_case].title or ""
     confidential = request.consultation.confidential
     return ReportContent(
         title=title.upper() if design.capital_title else title,
@@ -125,14 +125,22 @@ def _patient(request: Request) -> dict[str, str]:
     return {
         "patient_name": wording.patient_name(patient.name),
         "birth_date": wording.day(patient.birth_date),
+        "death": wording.day(patient.death_date) if patient.death_date else "Yes" if patient.deceased else "",
         "gender": (patient.gender or "").capitalize(),
         "nhs_number": wording.nhs_number(patient.nhs_number),
+        "identifiers": ", ".join(f"{number.value} ({number.system})" for number in patient.identifiers),
         "address": wording.address(patient.address) if patient.address else "",
         "phone": ", ".join(map(wording.telephone, patient.phones)),
         "mobile": wording.telephone(patient.mobile) if patient.mobile else "",
-        "current_address": wording.address(patient.current_address) if patient.current_address else "",
+        "current_address": _current_address(patient),
         "current_phone": wording.telephone(patient.current_phone) if patient.current_phone else "",
     }
+
+
+def _current_address(patient: Patient) -> str:
+    days = (("from", patient.current_from), ("until", patient.current_until))
+    parts = [wording.address(patient.current_address)] if patient.current_address else []
+    return ", ".join([*parts, *(f"{word} {wording.day(day)}" for word, day in days if day)])
 
 
 def _organisation(request: Request, design: Design) -> dict[str, str]:
@@ -140,6 +148,7 @@ def _organisation(request: Request, design: Design) -> dict[str, str]:
     always = {
         "consultation_date": wording.moment(request.consultation.start),
         "receiving_practice": (practice.name or practice.ods_code) if practice else "",
+        "attention": request.attention or "",
     }
     if request.consultation.confidential:  # GPCM-SD-CS-008
         return always

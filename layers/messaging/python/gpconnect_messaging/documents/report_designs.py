@@ -160,6 +160,10 @@ def _patient(
                 x=_MIDDLE_VALUE, y=109.9 + down, width=62.0, hidden_when_empty=True,
             ),
             Field(
+                name="death", label=("Died:",), label_right=_MIDDLE_LABEL, label_y=121.7 + down,
+                x=_MIDDLE_VALUE, y=121.9 + down, width=62.0, room=0, hidden_when_empty=True,
+            ),
+            Field(
                 name="nhs_number", label=("NHS No:",), label_right=489.1, label_y=97.7 + down,
                 x=_FAR_VALUE, y=97.5 + down, width=_FAR_WIDTH, column=right,
             ),
@@ -188,6 +192,12 @@ def _patient(
             Field(
                 name="current_phone", label=("Current Tel No:",), label_right=_FAR_LABEL, label_y=162.0 + down,
                 x=_FAR_VALUE, y=162.2 + down, width=_FAR_WIDTH, column=right, room=2, hidden_when_empty=True,
+            ),
+        ),
+        (
+            Field(
+                name="identifiers", label=("Other Numbers:",), label_right=_LABEL, label_y=186.0 + down,
+                x=_VALUE, y=186.2 + down, width=400.0, room=0, hidden_when_empty=True,
             ),
         ),
     )  # fmt: skip
@@ -230,6 +240,12 @@ _ORGANISATION = (
         Field(
             name="receiving_practice", label=("Receiving GP Practice:",), label_right=_MIDDLE_LABEL, label_y=285.7,
             x=_MIDDLE_VALUE, y=285.7, width=183.0, column=Column.RIGHT,
+        ),
+    ),
+    (
+        Field(
+            name="attention", label=("For the attention of:",), label_right=_LABEL, label_y=298.7,
+            x=_VALUE, y=298.7, width=400.0, room=0, hidden_when_empty=True,
         ),
     ),
 )  # fmt: skip
@@ -317,6 +333,12 @@ _SENDING = (
         Field(
             name="receiving_practice", label=("Receiving GP Practice:",), label_right=_MIDDLE_LABEL, label_y=295.0,
             x=_MIDDLE_VALUE, y=295.0, width=183.0, column=Column.RIGHT,
+        ),
+    ),
+    (
+        Field(
+            name="attention", label=("For the attention of:",), label_right=_LABEL, label_y=308.0,
+            x=_VALUE, y=308.0, width=400.0, room=0, hidden_when_empty=True,
         ),
     ),
 )  # fmt: skip

@@ -74,14 +74,23 @@ class Message:
     @property
     def title(self) -> str:
         """Composition.title."""
-        return self.use_case.title or self.request.title or ""
+        return self.request.title or self.use_case.title or ""
 
     @property
     def document_type(self) -> Code | None:
         """Composition.type."""
-        if self.use_case.document_type or self.request.document_type is None:
-            return self.use_case.document_type
-        return Code(self.request.document_type.code, self.request.document_type.display)
+        concept = self.request.document_type
+        return Code(concept.code, concept.display) if concept else self.use_case.document_type
+
+    @property
+    def care_setting(self) -> Code | None:
+        """The kind of service that sends the document: the request's, or else the mailbox's."""
+        if concept := self.request.care_setting:
+            return Code(concept.code, concept.display)
+        told = self.mailbox.care_setting and "care_setting" in self.use_case.takes
+        if not told or self.request.consultation.confidential:
+            return None
+        return Code(*self.mailbox.care_setting.split(" ", 1))
 
     @property
     def encounter_type(self) -> Code | None:

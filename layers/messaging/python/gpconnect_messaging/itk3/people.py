@@ -80,6 +80,11 @@ class Party:
         return _key(identifier) in self.identifiers
 
 
+def names_nhs_number(system: str, value: str) -> bool:
+    """Whether an identifier is, or looks like, an NHS number."""
+    return _is_nhs_number({"system": system}) or is_nhs_number("".join(re.findall("[0-9]", value)))
+
+
 def parties(request: Request, supplied: Iterable[tuple[tuple[str, ...], Json]]) -> dict[str, Party]:
     """Map the references that a ready resource may use to the people and organisations of a message.
 
@@ -87,7 +92,11 @@ def parties(request: Request, supplied: Iterable[tuple[tuple[str, ...], Json]]) 
     """
     patient, practitioner, relative = request.patient, request.practitioner, request.related_person
     known = {
-        "Patient/patient": _party(patient.name, (_NHS_NUMBER_SYSTEM, patient.nhs_number)),
+        "Patient/patient": _party(
+            patient.name,
+            (_NHS_NUMBER_SYSTEM, patient.nhs_number),
+            *(key for number in patient.identifiers if (key := _key({"system": number.system, "value": number.value}))),
+        ),
         "Organization/organisation": _organisation(
             request.organisation.name, ("ods-organization-code", request.organisation.ods_code)
         ),

@@ -160,7 +160,11 @@ def _payload(message: Message) -> Resource:
         "resourceType": "Bundle",
         "id": str(message.document_id),
         # A document must bear a date (FHIR STU3, documents; ITK3 says that it is this one).
-        "meta": {"lastUpdated": message.created_at.isoformat(), **_meta(f"{_ITK}/ITK-Document-Bundle-1")},
+        "meta": {
+            "lastUpdated": message.created_at.isoformat(),
+            **_meta(f"{_ITK}/ITK-Document-Bundle-1"),
+            **_replacement_version(message),
+        },
         "identifier": {"system": _UUID_SYSTEM, "value": str(message.document_id)},
         "type": "document",
         "entry": [_entry(resource) for resource in resources],
@@ -194,11 +198,8 @@ def _composition(message: Message, structured: StructuredPart) -> Resource:
     composition: Resource = {
         "resourceType": "Composition",
         "id": message.resource_id("Composition"),
-        "meta": _meta(f"{_CARE_CONNECT}/CareConnect-Composition-1"),
-        "text": {
-            "status": "generated",
-            "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{escape(message.text)}</p></div>',
-        },
+        "meta": _meta(f"{_CARE_CONNECT}/CareConnect-Composition-1") | _replacement_version(message),
+        "text": _narrative(message.text),
         "identifier": {"system": _UUID_SYSTEM, "value": str(message.document_id)},
         "status": "final",
         "subject": _reference(message.resource_id("Patient")),
@@ -211,12 +212,13 @@ def _composition(message: Message, structured: StructuredPart) -> Resource:
             {"title": document.title, "entry": [_reference(binary_id(message, index))]}
             for index, document in enumerate(request.documents_in_order)
         ]
-        + structured.sections,
+        + structured.sections
+        + ([{"title": "For the attention of", "text": _narrative(request.attention)}] if request.attention else []),
     }
     if message.document_type:
         composition["type"] = concept(message.document_type)
-    if request.care_setting:
-        setting = {"url": _CARE_SETTING, "valueCodeableConcept": concept(request.care_setting)}
+    if message.care_setting:
+        setting = {"url": _CARE_SETTING, "valueCodeableConcept": concept(message.care_setting)}
         composition["extension"] = [setting]
     if encounter := _encounter_id(message, structured):
         composition["encounter"] = _reference(encounter)
@@ -226,6 +228,13 @@ def _composition(message: Message, structured: StructuredPart) -> Resource:
         target = {"system": _UUID_SYSTEM, "value": str(message.replaced_document_id)}
         composition["relatesTo"] = [{"code": "replaces", "targetIdentifier": target}]
     return composition
+
+
+def _narrative(words: str) -> Resource:
+    return {
+        "status": "generated",
+        "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{escape(words)}</p></div>',
+    }
 
 
 def _event(event: Event) -> Resource:
@@ -391,16 +400,27 @@ def _patient(message: Message) -> Resource:
         "resourceType": "Patient",
         "id": message.resource_id("Patient"),
         "meta": _meta(f"{_CARE_CONNECT}/CareConnect-Patient-1"),
-        "identifier": [{"extension": [verification], "system": NHS_NUMBER_SYSTEM, "value": patient.nhs_number}],
+        "identifier": [
+            {"extension": [verification], "system": NHS_NUMBER_SYSTEM, "value": patient.nhs_number},
+            *({"system": number.system, "value": number.value} for number in patient.identifiers),
+        ],
         "name": [_official_name(patient.name)],
         "birthDate": patient.birth_date.isoformat(),
     }
-    if patient.phones:
-        resource["telecom"] = [{"system": "phone", "value": phone} for phone in patient.phones]
-    if patient.gender:
-        resource["gender"] = patient.gender
-    if patient.address:
-        resource["address"] = [_address(patient.address)]
+    uses = (("mobile", patient.mobile), ("temp", patient.current_phone))
+    telecom = [{"system": "phone", "value": phone} for phone in patient.phones]
+    telecom += [{"system": "phone", "value": phone, "use": use} for use, phone in uses if phone]
+    addresses = [_address(patient.address)] if patient.address else []
+    if patient.current_address:
+        days = (("start", patient.current_from), ("end", patient.current_until))
+        period = {name: day.isoformat() for name, day in days if day}
+        addresses.append({"use": "temp", **_address(patient.current_address), **({"period": period} if period else {})})
+    known = {"telecom": telecom, "gender": patient.gender, "address": addresses}
+    resource |= {element: value for element, value in known.items() if value}
+    if patient.death_date:
+        resource["deceasedDateTime"] = patient.death_date.isoformat()
+    elif patient.deceased is not None:
+        resource["deceasedBoolean"] = patient.deceased
     return resource
 
 
@@ -464,6 +484,12 @@ def _organisation(message: Message) -> Resource:
 
 def _meta(profile: str) -> Resource:
     return {"profile": [profile]}
+
+
+def _replacement_version(message: Message) -> Resource:
+    """The version of a replacement, as 2.0.2 advises ("How to handle updates to documents")."""
+    told = message.version > 1 and message.specification.version_in_meta
+    return {"versionId": str(message.version)} if told else {}
 
 
 def _entry(resource: Resource) -> Resource:

@@ -1,7 +1,7 @@
 """FHIR STU3's rules for the types that a message may use: elements, and the notation of primitive values.
 
-The table beside this module, stu3.txt, has names, order, cardinality and codes for the resources that Send Document
-messages use. A test compares it with HL7's schema, and the primitives' patterns with the schema's own.
+The table beside this module, stu3.txt, has names, order, cardinality, codes and targets of references for every
+resource. A test compares it with HL7's schema, and the primitives' patterns with the schema's own.
 """
 
 import re
@@ -67,7 +67,9 @@ def _in_the_calendar(value: str) -> bool:
 
 def _looks_as_it_is(value: str) -> bool:
     """Whether a code has no look-alike characters: a person would take it for another code, a computer for none."""
-    return all(item.isascii() or (is_visible(item) and unicodedata.category(item) != "Nd") for item in value)
+    return value.isascii() or all(
+        item.isascii() or (is_visible(item) and unicodedata.category(item) != "Nd") for item in value
+    )
 
 
 def _fits(value: str) -> bool:
@@ -99,7 +101,7 @@ class Slot(NamedTuple):
 
     `rank` is the position in the order, the same for the alternatives of a choice; `kind` is the type; `single` means
     at most once. `well_written` judges the value of a primitive and is None for anything else; `codes` are the allowed
-    values, if limited.
+    values, if limited; `targets` are the types that a reference may be to, if limited.
     """
 
     rank: int
@@ -107,6 +109,7 @@ class Slot(NamedTuple):
     single: bool
     well_written: Callable[[str], bool] | None
     codes: frozenset[str]
+    targets: frozenset[str] = _NO_CODES
 
 
 class Plan(NamedTuple):
@@ -141,6 +144,7 @@ def plan_of(kind: str) -> Plan | None:
         names = []
         for item in (choice or plain).split():
             name, _, item_kind = item.partition(":")
+            item_kind, *targets = item_kind.split("|")
             names.append(name)
             codes = _lines().get(f"={item_kind}")
             slots[name] = Slot(
@@ -149,7 +153,14 @@ def plan_of(kind: str) -> Plan | None:
                 (choice_mark or mark) in "?!",
                 WELL_WRITTEN.get("code" if codes else item_kind),
                 frozenset(codes.split()[1:]) if codes else _NO_CODES,
+                frozenset(targets),
             )
         if (choice_mark or mark) in "!+":
             required.append((rank, " or ".join(names)))
     return Plan(slots, tuple(required))
+
+
+@cache
+def resource_types() -> frozenset[str]:
+    """Return the names of FHIR's resources."""
+    return frozenset(_lines()["=ResourceType"].split()[1:]) - {"Resource", "DomainResource"}

@@ -13,6 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
+from gpconnect_messaging.itk3.extensions import unpublished
 from gpconnect_messaging.itk3.form import elements, faults
 from gpconnect_messaging.itk3.people import Party, misnamed
 from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
@@ -67,7 +68,10 @@ def read_supplied(index: int, content_type: str, raw: bytes, allowed: frozenset[
     # Generated text repeats the elements.
     content = {name: value for name, value in content.items() if name not in ("text", "contained", "implicitRules")}
     # An unknown name can occur many times in one element.
-    if reasons := list(dict.fromkeys([*reasons, *faults(content, path)])) or list(_documents(path, content)):
+    if reasons := list(dict.fromkeys([*reasons, *faults(content, path)])) or [
+        *_documents(path, content),
+        *unpublished(path, content),
+    ]:
         raise RequestRefusedError(reasons[:MOST_REASONS])
     meta = content.pop("meta", {})
     labels = {fold(label.get(name, "")).lower() for label in meta.get("security", ()) for name in ("code", "display")}

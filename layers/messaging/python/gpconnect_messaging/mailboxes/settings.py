@@ -70,6 +70,9 @@ class MailboxSettings:
     """The paper of rendered reports."""
     document_types: tuple[str, ...] = ()
     """SNOMED CT document types that NHS England approved for this sender, beyond those for all senders."""
+    care_setting: str = ""
+    """The kind of service that sends, if a request does not say: SNOMED CT concept id and words, such as
+    `789718008 Cardiology service`."""
     infrastructure_acknowledgement_seconds: int = 86_400
     """How long after sending the infrastructure acknowledgement is due. Then the message is OVERDUE."""
     business_acknowledgement_seconds: int = 432_000
@@ -170,6 +173,11 @@ def _texts(accepts: Callable[[str], bool], rule: str) -> SettingRule:
     return SettingRule(f"must be a list of {rule}, at most 100", read)
 
 
+def _is_coded(text: str) -> bool:
+    code, _, words = text.partition(" ")
+    return not text or (is_concept_id(code) and words == words.strip() != "" and len(words) <= 255)
+
+
 def _whole(least: int, most: int | None = None) -> SettingRule:
     def read(value: Any) -> int:
         if type(value) is not int or value < least or (most is not None and value > most):
@@ -199,6 +207,7 @@ RULES: Mapping[str, SettingRule] = {
     "max_message_bytes": _whole(1, LARGEST_MESSAGE),
     "report_page": _one_of(PageSize),
     "document_types": _texts(is_concept_id, "SNOMED CT concept ids"),
+    "care_setting": _text(_is_coded, "a SNOMED CT concept id, a blank and words, or empty"),
     "infrastructure_acknowledgement_seconds": _whole(1, LONGEST_WAIT),
     "business_acknowledgement_seconds": _whole(1, LONGEST_WAIT),
     "pds_lookup": SettingRule("must be true or false, or null", _switch),

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from gpconnect_messaging.identifiers import NHS_NUMBER_SYSTEM, PROFESSIONAL_SYSTEMS
+from gpconnect_messaging.identifiers import NHS_NUMBER_SYSTEM, PROFESSIONAL_SYSTEMS, URI, URI_RULE
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.media_types import media_type, other_names, supported_types
 from gpconnect_messaging.requests.clinical import Observation, QuestionnaireAnswers, SuppliedResource
@@ -76,7 +76,41 @@ class Address(Part):
     postcode: ShortText | None = None
 
 
+class LocalIdentifier(Part):
+    """An identifier of a local system, such as a hospital number or a staff number."""
+
+    system: Annotated[str, Shape(URI, URI_RULE)] = Field(
+        description=f"the system that the value belongs to: {URI_RULE}"
+    )
+    value: Identifier
+
+    @model_validator(mode="after")
+    def _of_a_local_system(self) -> Self:
+        if self.system in {NHS_NUMBER_SYSTEM, *PROFESSIONAL_SYSTEMS.values()}:
+            raise ValueError("system has a field of its own: write the value there")
+        return self
+
+
 VERIFIED, NOT_TRACED, IN_CONFLICT = "01", "02", "05"
+
+
+class LocalIdentifier(Part):
+    """An identifier that an organisation gives, such as a staff or hospital number."""
+
+    system: Annotated[
+        str,
+        Shape(
+            r"https?://[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9._~-]+)*|urn:oid:[0-2](\.(0|[1-9][0-9]*))+",
+            "the URL or OID of the system, such as https://fhir.hospital.example/Id/patient",
+        ),
+    ] = Field(max_length=255, description="URL or OID of the system that the value belongs to")
+    value: Identifier
+
+    @model_validator(mode="after")
+    def _of_a_local_system(self) -> Self:
+        if self.system in {NHS_NUMBER_SYSTEM, *PROFESSIONAL_SYSTEMS.values()}:
+            raise ValueError("system has a field of its own: write the value there")
+        return self
 
 
 class Patient(Part):
@@ -91,11 +125,18 @@ class Patient(Part):
     )
     name: Name
     birth_date: Day
+    identifiers: Annotated[list[LocalIdentifier], Field(max_length=20)] = Field(
+        default_factory=list, description="further identifiers, such as hospital numbers"
+    )
     gender: Literal["male", "female", "other", "unknown"] | None = None
+    deceased: bool | None = Field(default=None, description="whether the patient has died; left out: not known")
+    death_date: Day | None = None
     address: Address | None = None
     phones: list[ShortText] = Field(default_factory=list)
     mobile: ShortText | None = None
     current_address: Address | None = Field(default=None, description="where the patient stays for the time being")
+    current_from: Day | None = Field(default=None, description="the first day at the current address")
+    current_until: Day | None = Field(default=None, description="the last day at the current address")
     current_phone: ShortText | None = Field(default=None, description="where to ring for the time being")
 
     @property
@@ -104,33 +145,20 @@ class Patient(Part):
         return self.nhs_number_status or NOT_TRACED
 
 
-class LocalIdentifier(Part):
-    """An identifier that an organisation gives, such as a staff number."""
-
-    system: Annotated[str, Shape("(https://|urn:)[!-;=?-~]{1,200}", "a URI that begins with https:// or urn:")] = Field(
-        description="URI of the system that the value belongs to"
-    )
-    value: Identifier
-
-    @model_validator(mode="after")
-    def _of_a_local_system(self) -> Self:
-        if self.system in {NHS_NUMBER_SYSTEM, *PROFESSIONAL_SYSTEMS.values()}:
-            raise ValueError("system has a field of its own: write the value there")
-        return self
-
-
 class Practitioner(Part):
     """The clinician who saw the patient."""
 
-    sds_user_id: Annotated[str, Shape("[0-9]{12}", "an SDS user id: twelve digits 0-9")] | None = Field(
+    sds_user_id: (
+        Annotated[str, Shape("[0-9]{12}", "an SDS user id, twelve digits 0-9: leave an unknown one out")] | None
+    ) = Field(
         default=None, description='SDS user id: twelve digits. Leave it out if it is not known: 1.5 then sends "UNK"'
     )
     sds_role_profile_id: Annotated[str, Shape("[0-9]{12}", "an SDS role profile id: twelve digits 0-9")] | None = Field(
         default=None, description="SDS role profile id: twelve digits"
     )
-    gmc_number: Annotated[str, Shape("[0-9]{7}", "a GMC number: seven digits 0-9")] | None = Field(
-        default=None, description="General Medical Council: seven digits"
-    )
+    gmc_number: (
+        Annotated[str, Shape("C?[0-9]{7}", "a GMC number: seven digits 0-9, and a C before them or none")] | None
+    ) = Field(default=None, description="General Medical Council: seven digits, after a C or not")
     gmp_number: Annotated[str, Shape("G[0-9]{7}", "a GMP number: G and seven digits 0-9")] | None = Field(
         default=None, description="general medical practitioner: G and seven digits"
     )
@@ -184,7 +212,7 @@ class Practice(Part):
 
 
 class CareProvider(Part):
-    """Another care provider that must act; the registered practice then gets a copy for information."""
+    """Another recipient than the registered practice."""
 
     ods_code: OdsCode
     mailbox: MailboxId | None = Field(
@@ -375,14 +403,25 @@ class Request(_Root):
     documents: Annotated[list[RequestedDocument], Field(max_length=50)] = Field(
         default_factory=list, description="without a primary one, the report is rendered from the consultation"
     )
+    attention: ShortText | None = Field(
+        default=None, description="the person or department at the recipient whom the document is for"
+    )
+    recipient_type: Literal["FA", "FI"] | None = Field(
+        default=None, description="FA: for action; FI: for information; left out: as the use case has it"
+    )
     title: ShortText | None = Field(default=None, description="what the document is called")
     document_type: Concept | None = Field(default=None, description="what kind of document it is")
     care_setting: Concept | None = Field(
         default=None,
-        description="the kind of service that sends the document: specification 2.0 requires it of a generic document",
+        description="the kind of service that sends the document; left out: the mailbox's. Specification 2.0 wants it",
     )
     event: Event | None = None
-    care_provider: CareProvider | None = None
+    care_provider: CareProvider | None = Field(
+        default=None, description="who must act; the registered practice then gets a copy for information"
+    )
+    copy_to: Annotated[list[CareProvider], Field(max_length=20)] = Field(
+        default_factory=list, description="further recipients, who get a copy for information"
+    )
     authors: Annotated[list[Annotated[Author, Field(strict=False)]], Field(max_length=4)] = Field(
         default_factory=list, description="left out: the practitioner"
     )
@@ -457,6 +496,12 @@ class Request(_Root):
     def with_number_status(self, status: str) -> "Request":
         """Return the request with this verification status of the NHS number."""
         return self.model_copy(update={"patient": self.patient.model_copy(update={"nhs_number_status": status})})
+
+    @property
+    def others(self) -> dict[str, CareProvider]:
+        """The recipients beside the registered practice, by field."""
+        first = {"care_provider": self.care_provider} if self.care_provider else {}
+        return first | {f"copy_to[{index}]": other for index, other in enumerate(self.copy_to)}
 
     @property
     def documents_in_order(self) -> list[RequestedDocument]:

@@ -62,9 +62,21 @@ def _births(request: Request, now: datetime) -> Iterator[Reason]:
     births: list[tuple[str, date]] = [("patient.birth_date", request.patient.birth_date)]
     if request.related_person:
         births.append(("related_person.birth_date", request.related_person.birth_date))
-    for field, born in births:
-        if born > uk_local(now).date():
+    patient, today = request.patient, uk_local(now).date()
+    if patient.death_date:
+        births.append(("patient.death_date", patient.death_date))
+        if patient.death_date < patient.birth_date:
+            yield Reason("patient.death_date", "lies before the patient's birth: check both dates")
+        if patient.deceased is False:
+            yield Reason("patient.deceased", "says no, and death_date yes: check both")
+    for field, day in births:
+        if day > today:
             yield Reason(field, "lies in the future: check the date")
+    if patient.current_from and patient.current_until and patient.current_until < patient.current_from:
+        yield Reason("patient.current_until", "lies before current_from: check both")
+    for field in ("current_from", "current_until"):
+        if getattr(patient, field) and patient.current_address is None:
+            yield Reason(f"patient.{field}", "is given without current_address: give that too, or leave it out")
 
 
 def _happened(request: Request) -> Iterator[tuple[str, datetime]]:

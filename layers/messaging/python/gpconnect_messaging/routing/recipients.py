@@ -1,4 +1,4 @@
-"""The recipients of a document: the registered practice, or a care provider with a copy to the registered practice."""
+"""The recipients of a document: a care provider or the registered practice, which gets a copy at least, and others."""
 
 from dataclasses import dataclass
 
@@ -26,15 +26,15 @@ class Recipient:
 
 
 def recipients(request: Request) -> tuple[Recipient, ...]:
-    """List a document's recipients, the primary one first.
+    """List a document's recipients, the primary one first; all others are informed.
 
-    Source: GPCM-SD-CS-043; GPCM-SD-OC-141, 142; GPCM-SD-GE-268, 269.
+    Source: GPCM-SD-CS-043; GPCM-SD-OC-141, 142; GPCM-SD-GE-268, 269; ADR 49.
     """
-    primary = USE_CASES[request.use_case].recipient_type
-    if request.care_provider is None:
-        return (Recipient(type=primary),)
-    provider = request.care_provider
-    return (
-        Recipient(type=primary, ods_code=provider.ods_code, mailbox=provider.mailbox),
-        Recipient(type=RecipientType.FOR_INFORMATION),
+    primary = RecipientType(request.recipient_type or USE_CASES[request.use_case].recipient_type)
+    provider = [request.care_provider] if request.care_provider else []
+    addressed = [*provider, None, *request.copy_to]
+    kinds = [primary] + [RecipientType.FOR_INFORMATION] * (len(addressed) - 1)
+    return tuple(
+        Recipient(type=kind, ods_code=other.ods_code, mailbox=other.mailbox) if other else Recipient(type=kind)
+        for kind, other in zip(kinds, addressed, strict=True)
     )

@@ -69,6 +69,8 @@ class Specification:
     report: ReportDesign
     author_may_be_unknown: bool
     """Whether the sending system stands in as author where no person is known."""
+    version_in_meta: bool = False
+    """Whether a replacement's meta.versionId says which version it is."""
     sds_user_id_required: bool
     """Whether a practitioner must have an SDS user id, so that an unknown one is sent as unknown."""
     document_types: Mapping[str, str] | None = None
@@ -95,6 +97,7 @@ SPECIFICATIONS = {
         confidential=Confidentiality.NOT_SENT,
         report=ReportDesign.SUMMARY,
         author_may_be_unknown=True,  # GPCM-SD-107
+        version_in_meta=True,
         sds_user_id_required=False,  # GPCM-SD-032: if known
         document_types=APPROVED_DOCUMENT_TYPES,
     ),

@@ -29,13 +29,32 @@ CONSULTATION_REPORT = UseCaseDefinition(
                 redacted_text=_REDACTED + ", Version {version}",
             ),
             practitioner_required=True,  # GPCM-SD-CS-025, GPCM-SD-CS-036
+            # GPCM-SD-CS-043, GPCM-SD-CS-022, GPCM-SD-CS-019
+            prescribed=frozenset({"recipient_type", "title", "document_type"}),
         ),
-        Version.V2_0: VersionRules(local_extension="None", wording=WORDING_2_0),  # GPCM-SD-044; GPCM-SD-032: if known
+        Version.V2_0: VersionRules(  # GPCM-SD-032: the practitioner if known
+            local_extension="None",  # GPCM-SD-044
+            wording=WORDING_2_0,
+            care_provider_allowed=True,
+        ),
     },
     title="Consultation report",  # GPCM-SD-CS-022
     document_type=Code("371531000", "Report of clinical encounter"),  # GPCM-SD-CS-019, GPCM-SD-115
     recipient_type=RecipientType.FOR_ACTION,  # GPCM-SD-CS-043
     primary_content_types=frozenset({"application/pdf"}),  # GPCM-SD-CS-028
     rendered=True,
-    takes=frozenset({"care_setting", "event"}),
+    takes=frozenset(
+        {
+            "recipient_type",
+            "title",
+            "document_type",
+            "care_setting",
+            "event",
+            "care_provider",
+            "copy_to",
+            "authors",
+            "related_person",
+            "device",
+        }
+    ),
 )

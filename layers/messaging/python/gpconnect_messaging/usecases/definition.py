@@ -54,9 +54,10 @@ class VersionRules:
     local_extension: str
     wording: Wording
     practitioner_required: bool = False
-    care_setting_required: bool = False
     care_provider_allowed: bool = False
-    """Whether the document may go to another care provider, with a copy to the registered practice."""
+    """Whether the document may also go to others than the registered practice (ADR 49)."""
+    prescribed: frozenset[str] = frozenset()
+    """The fields whose values this version prescribes, so that a request may not give them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +70,13 @@ class UseCaseDefinition:
     versions: Mapping[Version, VersionRules]
     """The specification versions that have this use case."""
     title: str | None
-    """Composition.title; None: the request gives it."""
+    """Composition.title if the request gives none; None: it must."""
     document_type: Code | None
-    """Composition.type; None: the request gives it."""
+    """Composition.type if the request gives none; None: it must."""
     encounter_type: Code | None = None
     """Encounter.type if the request gives none; None: then there is no Encounter."""
     recipient_type: RecipientType
-    """What the primary recipient is asked to do."""
+    """What the primary recipient is asked to do if the request does not say."""
     primary_content_types: frozenset[str]
     """The content types that the primary document may have."""
     rendered: bool = False
@@ -94,8 +95,8 @@ class UseCaseDefinition:
 
 
 OPTIONAL_FIELDS = (
-    "title", "document_type", "care_setting", "event", "care_provider", "authors", "related_person", "device",
-    "location", "observations", "questionnaire", "resources",
+    "recipient_type", "title", "document_type", "care_setting", "event", "care_provider", "copy_to", "authors",
+    "related_person", "device", "location", "observations", "questionnaire", "resources",
 )  # fmt: skip
 """The request's fields that belong to some use cases only."""
 

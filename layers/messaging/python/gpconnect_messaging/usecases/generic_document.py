@@ -29,11 +29,12 @@ GENERIC_DOCUMENT = UseCaseDefinition(
                 text=_SUBJECT + ", Version {version}",
             ),
             care_provider_allowed=True,  # GPCM-SD-GE-286
+            prescribed=frozenset({"recipient_type"}),  # GPCM-SD-GE-268
         ),
         Version.V2_0: VersionRules(
             local_extension="None",  # GPCM-SD-044
             wording=WORDING_2_0,
-            care_setting_required=True,
+            care_provider_allowed=True,
         ),
     },
     title=None,  # GPCM-SD-GE-006

@@ -34,6 +34,7 @@ ONLINE_CONSULTATION = UseCaseDefinition(
     takes=frozenset(
         {
             "care_provider",
+            "copy_to",
             "authors",
             "related_person",
             "device",

@@ -4,7 +4,8 @@ Source: GPCM-SD-CS-008 … 010 and 023; user stories GPC-SD08 and GPC-SD11 (1.5)
 reported, without any content. 2.0 sends none (`requests.rules`).
 """
 
-from gpconnect_messaging.requests.models import Request, RequestedDocument
+from gpconnect_messaging.identifiers import PROFESSIONAL_SYSTEMS
+from gpconnect_messaging.requests.models import Author, Request, RequestedDocument
 from gpconnect_messaging.usecases import USE_CASES
 
 
@@ -32,14 +33,19 @@ def _without_the_consultation(request: Request) -> Request:
         "other_practitioners": [],
         "consultation": request.consultation.model_copy(update={"type": None} | {name: [] for name in left_out}),
         "documents": [_retitled(request, request.primary)] if request.primary else [],
+        "attention": None,
+        "patient": request.patient.model_copy(update={"identifiers": []}),  # their systems can name a clinic
         "organisation": request.organisation.model_copy(update={"address": None, "email": None, "branch": None}),
     }
     if request.practitioner:
-        changes["practitioner"] = request.practitioner.model_copy(update={"role": None})
+        numbers = dict.fromkeys(PROFESSIONAL_SYSTEMS.keys() - {"sds_user_id"})
+        changes["practitioner"] = request.practitioner.model_copy(update={"role": None, "identifiers": []} | numbers)
+    if Author.PRACTITIONER in request.authors:
+        changes |= {"authors": [Author.PRACTITIONER], "related_person": None, "device": None}
     return request.model_copy(update=changes)
 
 
 def _retitled(request: Request, primary: RequestedDocument) -> RequestedDocument:
     """Give the primary document the message's title, because the sender's title may reveal the content."""
-    title = USE_CASES[request.use_case].title or request.title or primary.title
+    title = request.title or USE_CASES[request.use_case].title or primary.title
     return primary.model_copy(update={"title": title})

@@ -22,6 +22,7 @@ _TITLES = {
     Kind.CARDINALITY: "Elements come as often as FHIR allows",
     Kind.CODE: "Codes are those of FHIR's required value sets",
     Kind.VALUE: "Values are written as FHIR writes them",
+    Kind.INVARIANT: "FHIR's rules between elements hold",
 }
 
 
@@ -29,27 +30,85 @@ _UUID = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}
 
 
 def _form(kind: Kind) -> Rule:
-    return lambda message: message.form[kind]
+    return lambda message: message.structure.results[kind]
 
 
-def _unresolved(message: MessageUnderTest, resources: list[Node], urls: dict[str, Node]) -> list[Violation]:
-    violations = []
-    for resource in resources:
-        for node in message.references.get(id(resource), ()):
-            reference = node.value or ""
-            # The message definition is external by design; FHIR-PAY-02 covers other external addresses.
-            if reference.startswith(("http://", "https://")) or message.resolve(reference, urls) is not None:
-                continue
-            contained = {f"#{child.text('id')}" for holder in resource.all("contained") for child in holder.children}
-            if reference not in contained:
-                violations.append(Violation(node, "the reference names no resource of this bundle"))
-    return violations
+def _bundles(message: MessageUnderTest) -> list[tuple[Node, list[Node], dict[str, Node]]]:
+    """The message Bundle and the document, each with the resources and all names that references have for them."""
+    found = [(message.root, message.entries, message.outer_urls)]
+    if message.document is not None:
+        found.append((message.document, message.payload, message.payload_urls))
+    return found
 
 
 def _references(message: MessageUnderTest) -> CheckResult:
-    violations = _unresolved(message, message.entries, message.outer_urls)
-    violations += _unresolved(message, message.payload, message.payload_urls)
+    violations = []
+    limited = {id(node): targets for node, targets in message.structure.references}
+    for bundle, resources, urls in _bundles(message):
+        full_urls = {entry.text("fullUrl").lower() for entry in bundle.all("entry")}
+        for resource in resources:
+            contained = {
+                f"#{inner.text('id')}": inner for holder in resource.all("contained") for inner in holder.children
+            }
+            for node in message.references.get(id(resource), ()):
+                reference = node.value or ""
+                # The message definition is external by design; FHIR-PAY-02 covers other external addresses.
+                if reference.startswith(("http://", "https://")):
+                    continue
+                target = contained.get(reference) if reference.startswith("#") else message.resolve(reference, urls)
+                allowed = limited.get(id(node.parent))
+                if target is None or (reference.startswith("urn:") and reference.lower() not in full_urls):
+                    violations.append(Violation(node, "the reference names no resource of this bundle"))
+                elif allowed and target.name not in allowed:
+                    words = f"the reference must be to {' or '.join(sorted(allowed))}, not to {target.name}"
+                    violations.append(Violation(node, words))
+                elif not _REFERENCE.fullmatch(reference):
+                    violations.append(Violation(node, "a reference is a URL, or has a type before the id"))
     return check_result([message.root], violations)
+
+
+_REFERENCE = re.compile(r"#.+|[A-Za-z][A-Za-z0-9+.-]*:.+|(.+/)?[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}(/_history/.+)?")
+
+
+def _bundle_complete(message: MessageUnderTest) -> CheckResult:
+    """Every entry has a fullUrl, a document has a date, and references join every entry to the first one.
+
+    Source: FHIR STU3, Bundle.entry.fullUrl, and Documents (the date is Bundle.meta.lastUpdated; the Composition joins
+    the entries, whichever way their references go).
+    """
+    violations: list[Violation] = []
+    for bundle, resources, _ in _bundles(message):
+        unnamed = [entry for entry in bundle.all("entry") if not entry.text("fullUrl")]
+        violations += [Violation(entry, "an entry must have a fullUrl") for entry in unnamed]
+        if bundle.text("type") == "document" and not bundle.text("meta", "lastUpdated"):
+            violations.append(Violation(bundle, "a document must have a date: meta.lastUpdated"))
+        violations += [
+            Violation(resource, f"no references join this {resource.name} to the {resources[0].name}")
+            for resource in _unjoined(message, resources)
+        ]
+    return check_result([message.root], violations)
+
+
+def _unjoined(message: MessageUnderTest, resources: list[Node]) -> list[Node]:
+    named: dict[str, Node] = {}
+    for resource in resources:
+        url = resource.parent.parent.text("fullUrl") if resource.parent and resource.parent.parent else ""
+        named[url] = named[f"{resource.name}/{resource.text('id')}"] = resource
+    joined: dict[int, set[int]] = {id(resource): set() for resource in resources}
+    for resource in resources:
+        for node in message.references.get(id(resource), ()):
+            target = named.get(node.value or "")
+            if target is not None:
+                joined[id(resource)].add(id(target))
+                joined[id(target)].add(id(resource))
+    reached: set[int] = set()
+    waiting = [id(resource) for resource in resources[:1]]
+    while waiting:
+        found = waiting.pop()
+        if found not in reached:
+            reached.add(found)
+            waiting += joined[found]
+    return [resource for resource in resources if id(resource) not in reached]
 
 
 def _ids(message: MessageUnderTest) -> CheckResult:
@@ -121,7 +180,13 @@ def _rows(name: str, looks_at: str, rule: Rule, title: str, scope: Scope = Scope
 
 FORM_CHECKS: tuple[Check, ...] = (
     *(row for kind, title in _TITLES.items() for row in _rows(kind.value, "every element", _form(kind), title)),
-    *_rows("STU3-REFERENCE", "reference", _references, "References name resources of the message"),
+    *_rows(
+        "STU3-REFERENCE",
+        "reference",
+        _references,
+        "References name resources of the message of a right type",
+    ),
+    *_rows("STU3-BUNDLE", "Bundle.entry", _bundle_complete, "Bundles are dated and join all entries"),
     *_rows("STU3-ID", "id, fullUrl", _ids, "Ids are unique"),
     *_rows("NHS-NUMBER", "Patient.identifier", _nhs_numbers, "NHS numbers have a valid check digit", Scope.MESSAGE),
     *_rows("BASE64", "Binary.content", _base64, "Documents are complete base64", Scope.MESSAGE),

@@ -10,9 +10,12 @@ from gpconnect_messaging.conformance.checks.check import Check, Level, checks
 from gpconnect_messaging.conformance.message_under_test import ODS_CODE, MessageUnderTest, identified
 from gpconnect_messaging.conformance.rules import Rule, for_all, has, header, lacks
 from gpconnect_messaging.conformance.tree import Node
-from gpconnect_messaging.specification import MESSAGE_DEFINITION, WITHDRAWN_DEFINITION
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
+_MESSAGE_DEFINITION = "https://fhir.nhs.uk/STU3/MessageDefinition/ITK-GPConnectSendDocument-MessageDefinition-1"
+_WITHDRAWN_DEFINITION = (
+    "https://fhir.nhs.uk/STU3/MessageDefinition/ITK-GPConnectSendDocument-MessageDefinition-Instance-1"
+)
 _RECIPIENT_TYPE = "https://fhir.nhs.uk/STU3/CodeSystem/ITK-RecipientType-1"
 _EVENT = "https://fhir.nhs.uk/STU3/CodeSystem/ITK-MessageEvent-2"
 
@@ -102,12 +105,12 @@ _SENDER_REFERENCE = handled(
     "SenderReference", lambda value: bool(value.value), "must be the sender's own reference of the encounter"
 )
 _MESSAGE_DEFINITION_NAMED = handled(
-    "MessageDefinition", lambda value: value.text("reference") == MESSAGE_DEFINITION, f"must be {MESSAGE_DEFINITION}"
+    "MessageDefinition", lambda value: value.text("reference") == _MESSAGE_DEFINITION, f"must be {_MESSAGE_DEFINITION}"
 )
 _MESSAGE_DEFINITION_2_0 = handled(
     "MessageDefinition",
-    lambda value: value.text("reference") in (MESSAGE_DEFINITION, WITHDRAWN_DEFINITION),
-    f"must be {MESSAGE_DEFINITION}",
+    lambda value: value.text("reference") in (_MESSAGE_DEFINITION, _WITHDRAWN_DEFINITION),
+    f"must be {_MESSAGE_DEFINITION}",
 )
 SENDER = for_all(header, _sender)
 TIMESTAMP = has(header, "timestamp")

@@ -7,11 +7,10 @@ Source: ITK3 Messaging Distribution, document sender, general and conformance re
 from gpconnect_messaging.conformance.check_result import NOT_APPLICABLE, CheckResult, Violation, check_result
 from gpconnect_messaging.conformance.checks.check import Check, Level, checks
 from gpconnect_messaging.conformance.checks.header import handled, recipient_type
-from gpconnect_messaging.conformance.message_under_test import NHS_NUMBER, MessageUnderTest, identified
+from gpconnect_messaging.conformance.message_under_test import NHS_NUMBER, SNOMED_CT, MessageUnderTest, identified
 from gpconnect_messaging.conformance.profiles import CODED_CONTENT, conforms_to
 from gpconnect_messaging.conformance.rules import all_of, coded, composition, described, every, for_all, must, patient
 from gpconnect_messaging.conformance.tree import Node
-from gpconnect_messaging.identifiers import SNOMED_CT
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 _LONGEST_REFERENCE = 255

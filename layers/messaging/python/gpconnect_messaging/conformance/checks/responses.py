@@ -8,9 +8,10 @@ from gpconnect_messaging.conformance.checks.check import Check, Level, Scope, ch
 from gpconnect_messaging.conformance.checks.header import SENDER, TIMESTAMP, event, handled
 from gpconnect_messaging.conformance.message_under_test import MessageUnderTest
 from gpconnect_messaging.conformance.rules import Rule
-from gpconnect_messaging.specification import SPECIFICATIONS
+from gpconnect_messaging.specification import Version
 
 MUST = Level.MUST
+_WORKFLOWS = {Version.V1_5: "GPFED_CONSULT_REPORT_ACK", Version.V2_0: "GPCONNECT_SEND_DOCUMENT_ACK"}
 
 
 def _false(key: str) -> Rule:
@@ -29,7 +30,7 @@ def _explained(message: MessageUnderTest) -> CheckResult:
 def _workflow(message: MessageUnderTest) -> CheckResult:
     if message.headers is None:
         return check_result([], [])
-    expected = SPECIFICATIONS[message.specification].response_workflow_id
+    expected = _WORKFLOWS[message.specification]
     anchor = message.anchor
     wrong = message.headers.workflow_id != expected
     return check_result([anchor], [Violation(anchor, f"Mex-WorkflowID must be {expected}")] if wrong else [])

@@ -5,7 +5,7 @@ from functools import cache, partial
 from importlib.resources import files
 
 from gpconnect_messaging.conformance.checks.check import Check, Level, checks
-from gpconnect_messaging.conformance.message_under_test import MessageUnderTest
+from gpconnect_messaging.conformance.message_under_test import SNOMED_CT, MessageUnderTest
 from gpconnect_messaging.conformance.rules import (
     NodeRule,
     Rule,
@@ -21,7 +21,6 @@ from gpconnect_messaging.conformance.rules import (
     refers,
 )
 from gpconnect_messaging.conformance.tree import Node
-from gpconnect_messaging.identifiers import SNOMED_CT
 
 _RULES: dict[str, Callable[..., Rule]] = {
     "present": has,

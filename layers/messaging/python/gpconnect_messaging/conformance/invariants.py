@@ -1,0 +1,227 @@
+"""FHIR STU3's invariants: the rules between the elements of a type, beyond order and number, with HL7's ids.
+
+Those of the resources that no document of a patient holds (definitions, terminology, tests) are not here, nor those
+about what a reference names.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+
+from gpconnect_messaging.conformance.tree import Node
+
+Invariant = tuple[str, Callable[[Node], bool]]
+"""What must be so, in words that begin with HL7's id, and whether it is."""
+
+
+def _has(node: Node, name: str) -> bool:
+    return bool(node.at(name)) if name.endswith("[x]") else node.first(name) is not None
+
+
+def _needs(rule: str, name: str, *others: str) -> Invariant:
+    """If there is the one element, there is one of the others."""
+    words = f"{rule}: {name} needs {' or '.join(others)} beside it"
+    return words, lambda node: not _has(node, name) or any(_has(node, other) for other in others)
+
+
+def _some(rule: str, *names: str) -> Invariant:
+    return f"{rule}: there must be {' or '.join(names)}", lambda node: any(_has(node, name) for name in names)
+
+
+def _not_both(rule: str, first: str, second: str) -> Invariant:
+    words = f"{rule}: there may be {first} or {second}, not both"
+    return words, lambda node: not (_has(node, first) and _has(node, second))
+
+
+def _only_if(rule: str, name: str, path: str, *values: str) -> Invariant:
+    """There is the one element only if another has one of the values."""
+    words = f"{rule}: {name} is only for {path} {' or '.join(values)}"
+    return words, lambda node: not _has(node, name) or node.text(*path.split(".")) in values
+
+
+def _never_if(rule: str, name: str, path: str, *values: str) -> Invariant:
+    words = f"{rule}: {name} is not for {path} {' or '.join(values)}"
+    return words, lambda node: not _has(node, name) or node.text(*path.split(".")) not in values
+
+
+def _in_time(first: str, second: str) -> Callable[[Node], bool]:
+    """Whether one time is not after another; times of different precision must differ where both are precise."""
+
+    def holds(node: Node) -> bool:
+        start, end = node.text(first), node.text(second)
+        if not (start and end):
+            return True
+        try:
+            if "T" in start and "T" in end:
+                return datetime.fromisoformat(start) <= datetime.fromisoformat(end)
+        except (ValueError, TypeError):
+            return True  # a fault of the value itself
+        same = min(len(start.partition("T")[0]), len(end.partition("T")[0]))
+        return start <= end if len(start) == len(end) else start[:same] < end[:same]
+
+    return holds
+
+
+def _low_before_high(node: Node) -> bool:
+    try:
+        low, high = (Decimal(node.text(name, "value") or "NaN") for name in ("low", "high"))
+        return not low > high
+    except ArithmeticError:
+        return True  # a fault of the value itself, or one of the two is missing
+
+
+def _codings(node: Node) -> set[tuple[str, str]]:
+    return {(coding.text("system"), coding.text("code")) for coding in node.at("code", "coding")}
+
+
+def _own_code(node: Node) -> bool:
+    if not any(child.name.startswith("value") for child in node.children):
+        return True
+    own = _codings(node)
+    return not any(own & _codings(component) for component in node.all("component"))
+
+
+def _link_ids_differ(node: Node) -> bool:
+    found = [child.value for child in node.walk() if child.name == "linkId"]
+    return len(found) == len(set(found))
+
+
+def _sensible_item(node: Node) -> bool:
+    kind, filled = node.text("type"), node.first("item") is not None
+    return filled if kind == "group" else not (filled and kind == "display")
+
+
+_HL7 = "http://hl7.org/fhir/"
+
+
+@cache
+def _hl7_codes() -> dict[str, frozenset[str]]:
+    text = (files(__package__) / "hl7_codes.txt").read_text(encoding="utf-8")
+    return {system: frozenset(codes) for system, *codes in map(str.split, text.splitlines())}
+
+
+def _coded(node: Node) -> bool:
+    system = node.text("system")
+    if not system.startswith(_HL7) or system.startswith(f"{_HL7}sid/"):  # another publisher's system
+        return not system or ":" in system
+    codes, code = _hl7_codes().get(system.removeprefix(_HL7)), node.text("code")
+    return codes is not None and (not code or not codes or code in codes)
+
+
+_UCUM, _CURRENCY = "http://unitsofmeasure.org", "urn:iso:std:iso:4217"
+_ABSOLUTE: Invariant = ("a system is an absolute URI", lambda node: ":" in (node.text("system") or ":"))
+_CODED = (("a system is an absolute URI, and HL7 publishes the systems and codes of its own", _coded),)
+_QUANTITY = (_needs("qty-3", "code", "system"), *_CODED)
+
+
+def _measured(rule: str, system: str) -> tuple[Invariant, ...]:
+    right = (system, "")
+    fits = (f"{rule}: the unit's system is {system}", lambda node: node.text("system") in right)
+    return *_QUANTITY, _needs(rule, "value", "code"), fits
+
+
+INVARIANTS: dict[str, tuple[Invariant, ...]] = {
+    # types
+    "Extension": (_not_both("ext-1", "value[x]", "extension"), _some("ext-1", "value[x]", "extension")),
+    "Identifier": (_ABSOLUTE,),
+    "Coding": _CODED,
+    "Attachment": (_needs("att-1", "data", "contentType"),),
+    "ContactPoint": (_needs("cpt-2", "value", "system"),),
+    "Period": (("per-1: start is not after end, and both are precise enough to tell", _in_time("start", "end")),),
+    "Quantity": _QUANTITY,
+    "Age": _measured("age-1", _UCUM),
+    "Distance": _measured("dis-1", _UCUM),
+    "Count": _measured("cnt-3", _UCUM),
+    "Money": _measured("mny-1", _CURRENCY),
+    "Duration": (*_QUANTITY, _needs("drt-1", "code", "value"), _only_if("drt-1", "code", "system", _UCUM)),
+    "Range": (("rng-2: low is not more than high", _low_before_high),),
+    "Ratio": (
+        _needs("rat-1", "numerator", "denominator"), _needs("rat-1", "denominator", "numerator"),
+        _some("rat-1", "numerator", "extension"),
+    ),
+    "Timing.Repeat": (
+        _needs("tim-1", "duration", "durationUnit"), _needs("tim-2", "period", "periodUnit"),
+        _needs("tim-6", "periodMax", "period"), _needs("tim-7", "durationMax", "duration"),
+        _needs("tim-8", "countMax", "count"), _needs("tim-9", "offset", "when"),
+        _not_both("tim-10", "timeOfDay", "when"),
+        _never_if("tim-9", "offset", "when", "C", "CM", "CD", "CV"),
+        ("tim-4, tim-5: a duration or period is not negative",
+         lambda node: not any(node.text(name).startswith("-") for name in ("duration", "period"))),
+    ),
+    # resources
+    "AllergyIntolerance": (
+        ("ait-1: clinicalStatus is missing",
+         lambda node: node.text("verificationStatus") == "entered-in-error" or _has(node, "clinicalStatus")),
+        _never_if("ait-2", "clinicalStatus", "verificationStatus", "entered-in-error"),
+    ),
+    "Bundle": (
+        _only_if("bdl-1", "total", "type", "searchset", "history"),
+        ("bdl-9: a document's identifier has system and value",
+         lambda node: node.text("type") != "document"
+         or bool(node.text("identifier", "system") and node.text("identifier", "value"))),
+    ),
+    "Bundle.Entry": (
+        _some("bdl-5", "resource", "request", "response"),
+        ("bdl-8: fullUrl is not of one version", lambda node: "/_history/" not in node.text("fullUrl")),
+    ),
+    "Composition.Section": (_some("cmp-1", "text", "entry", "section"), _not_both("cmp-2", "emptyReason", "entry")),
+    "Condition": (
+        ("con-3: clinicalStatus is missing",
+         lambda node: node.text("verificationStatus") == "entered-in-error" or _has(node, "clinicalStatus")),
+        ("con-4: a problem that abated is resolved, inactive or in remission",
+         lambda node: node.text("abatementBoolean") == "false" or not _has(node, "abatement[x]")
+         or node.text("clinicalStatus") in ("resolved", "remission", "inactive")),
+    ),
+    "Condition.Stage": (_some("con-1", "summary", "assessment"),),
+    "Condition.Evidence": (_some("con-2", "code", "detail"),),
+    "Consent": (_some("ppc-1", "policy", "policyRule"),),
+    "FamilyMemberHistory": (
+        _not_both("fhs-1", "age[x]", "born[x]"), _needs("fhs-2", "estimatedAge", "age[x]"),
+        _only_if("fhs-3", "notDoneReason", "notDone", "true"),
+    ),
+    "Immunization": (
+        ("imm-1: what was not given has no reaction and no reason to give it",
+         lambda node: node.text("notGiven") != "true"
+         or not (node.at("explanation", "reason") or _has(node, "reaction"))),
+        ("imm-2: only what was not given has a reason not to",
+         lambda node: node.text("notGiven") == "true" or not node.at("explanation", "reasonNotGiven")),
+    ),
+    "List": (
+        _not_both("lst-1", "emptyReason", "entry"),
+        ("lst-2: only a list of changes has deleted entries",
+         lambda node: node.text("mode") == "changes" or not node.at("entry", "deleted")),
+    ),
+    "MedicationDispense": (
+        ("mdd-1: nothing is handed over before it is prepared", _in_time("whenPrepared", "whenHandedOver")),
+    ),
+    "Observation": (
+        _not_both("obs-6", "dataAbsentReason", "value[x]"),
+        ("obs-7: no component has the code of an observation with a value", _own_code),
+    ),
+    "Observation.ReferenceRange": (_some("obs-3", "low", "high", "text"),),
+    "Organization": (
+        _some("org-1", "identifier", "name"),
+        ("org-2, org-3: an organisation has no home",
+         lambda node: "home" not in {use.value for name in ("address", "telecom") for use in node.at(name, "use")}),
+    ),
+    "Patient.Contact": (_some("pat-1", "name", "telecom", "address", "organization"),),
+    "Procedure": (_only_if("pro-1", "notDoneReason", "notDone", "true"),),
+    "Questionnaire": (("que-2: every linkId is another", _link_ids_differ),),
+    "Questionnaire.Item": (
+        ("que-1: a group has items, and a display has none", _sensible_item),
+        *(_never_if(rule, name, "type", "display")
+          for rule, name in (("que-3", "code"), ("que-6", "required"), ("que-6", "repeats"), ("que-9", "readOnly"))),
+        _not_both("que-4", "option", "options"),
+        *(_only_if("que-5", name, "type", "choice", "open-choice") for name in ("option", "options")),
+        _never_if("que-8", "initial[x]", "type", "group", "display"),
+        _only_if("que-10", "maxLength", "type", "boolean", "decimal", "integer", "string", "text", "url"),
+    ),
+    "Questionnaire.EnableWhen": (
+        _some("que-7", "hasAnswer", "answer[x]"), _not_both("que-7", "hasAnswer", "answer[x]")
+    ),
+    "QuestionnaireResponse.Item": (_not_both("qrs-1", "answer", "item"),),
+    "Appointment.Participant": (_some("app-1", "type", "actor"),),
+}  # fmt: skip
+"""The invariants by type."""

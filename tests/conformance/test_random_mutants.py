@@ -1,0 +1,114 @@
+"""Each kind of fault that an independent validator refuses is refused here too, without Java: one example of each.
+
+`make fhir-validate` asks that validator about hundreds of seeded mutants.
+"""
+
+import json
+import re
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from gpconnect_messaging.conformance.validation import Verdict, validate_bytes
+from tests.conformance.random_mutants import FHIR, MUTATIONS, mutants
+from tests.conformance.samples import ROLES, sample
+
+_NOWHERE = "urn:uuid:00000000-0000-4000-8000-000000000000"
+# The kind, the sample, the check that must find it, and what is done to the message as text.
+FAULTS: dict[str, tuple[str, str, str, str]] = {
+    "attribute": ("2.0", "STU3-ELEMENT", r'<status value="final"/>', '<status value="final" url="x"/>'),
+    "foreign attribute": ("2.0", "STU3-ELEMENT", r"<Composition>", '<Composition xmlns:o="urn:o" o:a="x">'),
+    "value of a type with elements": ("2.0", "STU3-ELEMENT", r"<subject>", '<subject value="x">'),
+    "value of the message": ("2.0", "STU3-ELEMENT", r"<Bundle ", '<Bundle value="x" '),
+    "words between elements": ("2.0", "STU3-ELEMENT", r"<custodian>", "<custodian>words"),
+    "words behind an element": ("2.0", "STU3-ELEMENT", r"</custodian>", "</custodian>words"),
+    "resource that FHIR lacks": ("2.0", "STU3-ELEMENT", r"<Binary>(.*)</Binary>", r"<Nothing>\1</Nothing>"),
+    "element of another resource": ("2.0", "STU3-ELEMENT", r"<Binary>(.*)</Binary>", r"<Basic>\1</Basic>"),
+    "second resource in an entry": ("2.0", "STU3-CARDINALITY", r"(<Binary>.*</Binary>)", r"\1\1"),
+    "no narrative": ("consultation", "STU3-VALUE", r"(<div [^>]*>).*?</div>", r"\1 </div>"),
+    "entry without fullUrl": ("2.0", "STU3-BUNDLE", r"(<Bundle>.*?)<fullUrl [^>]*>", r"\1"),
+    "document without date": ("2.0", "STU3-BUNDLE", r"(<Bundle>.*?)<lastUpdated [^>]*>", r"\1"),
+    "entry that nothing joins": (
+        "2.0", "STU3-BUNDLE", r"(<Bundle>.*)</Bundle>", rf"\1<entry><fullUrl value='{_NOWHERE}'/><resource><Device>"
+        f"<id value='{_NOWHERE[9:]}'/><meta><profile value='urn:x'/></meta></Device></resource></entry></Bundle>",
+    ),
+    "fullUrl of another": (
+        "2.0", "STU3-REFERENCE", r'<fullUrl value="[^"]*"/>(<resource><Binary>)', rf'<fullUrl value="{_NOWHERE}"/>\1'
+    ),
+    "bare id": ("2.0", "STU3-REFERENCE", r'(<custodian><reference value=")urn:uuid:', r"\1"),
+    "type that a reference may not be to": (
+        "2.0", "STU3-REFERENCE", r'(<author><reference value=")[^"]*(.*?<custodian><reference value=")([^"]*)',
+        r"\g<1>\3\2\3",
+    ),
+    "document without a system": (
+        "2.0", "STU3-INVARIANT", r"(<resource><Bundle>.*?<identifier>)<system [^>]*>", r"\1"
+    ),
+    "system that is no URI": ("2.0", "STU3-INVARIANT", r'(<system value=")http://snomed.info/sct', r"\1sct"),
+    "system that HL7 lacks": (
+        "online", "STU3-INVARIANT", r"http://hl7.org/fhir/v3/RoleCode", "http://hl7.org/fhir/familial-relationship"
+    ),
+    "code that HL7 lacks": ("online", "STU3-INVARIANT", r'<code value="MTH"/>', '<code value="XXX"/>'),
+    "section of nothing": ("2.0", "STU3-INVARIANT", r"(<section>.*?)<entry>.*?</entry>", r"\1"),
+    "extension of a value and more": (
+        "2.0", "STU3-INVARIANT", r'(url="SenderReference">)', r'\1<extension url="x"><valueCode value="x"/></extension>'
+    ),
+    "unknown verification status": (
+        "2.0", "PROFILE-CareConnect-Patient-1", r'(VerificationStatus-1"/?><value.*?<code value=")01', r"\g<1>99"
+    ),
+    "system of another status": (
+        "2.0", "PROFILE-CareConnect-Patient-1", r"System/CareConnect-NHSNumberVerificationStatus-1", "System/X-1"
+    ),
+}  # fmt: skip
+
+
+def broken(body: bytes) -> set[str]:
+    return {finding.id for finding in validate_bytes(body)[1] if finding.verdict is Verdict.BROKEN}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_of_each_kind_is_found(kind: str) -> None:
+    role, check, pattern, instead = FAULTS[kind]
+    body = sample(role).body.decode()
+    mutant, count = re.subn(pattern, instead, body, count=1, flags=re.DOTALL)
+    assert count == 1
+    assert check not in broken(body.encode())
+    assert check in broken(mutant.encode())
+
+
+@pytest.mark.parametrize("in_json", [False, True])
+def test_two_resources_that_exclude_one_another_are_told_apart_in_both_notations(*, in_json: bool) -> None:
+    item: dict[str, Any] = {"linkId": "1", "answer": [{"valueString": "x"}], "item": [{"linkId": "2"}]}
+    resource = {"resourceType": "QuestionnaireResponse", "status": "completed", "item": [item]}
+    body = json.dumps({"resourceType": "Bundle", "type": "message", "entry": [{"resource": resource}]})
+    if not in_json:
+        body = (
+            "<Bundle xmlns='http://hl7.org/fhir'><type value='message'/><entry><resource><QuestionnaireResponse>"
+            "<status value='completed'/><item><linkId value='1'/><answer><valueString value='x'/></answer>"
+            "<item><linkId value='2'/></item></item></QuestionnaireResponse></resource></entry></Bundle>"
+        )
+    words = [finding.message for finding in validate_bytes(body.encode())[1] if finding.id == "STU3-INVARIANT"]
+    assert any("qrs-1" in message for message in words)
+
+
+def test_every_order_fault_of_an_element_is_told() -> None:
+    root = etree.fromstring(sample("2.0").body)
+    composition = next(root.iter(f"{FHIR}Composition"))
+    composition[:] = list(composition)[::-1]
+    kinds = [child.tag for child in composition]
+    faults = [finding for finding in validate_bytes(etree.tostring(root))[1] if finding.id == "STU3-ORDER"]
+    assert len(faults) == sum(first != second for first, second in pairwise(kinds))
+
+
+def test_mutants_are_the_same_for_the_same_seed_and_of_every_kind() -> None:
+    bodies = [sample(role).body for role in ROLES]
+    drawn = list(mutants(17, 400, bodies))
+    assert drawn == list(mutants(17, 400, bodies))
+    assert {name for name, _ in drawn} == set(MUTATIONS)
+
+
+def test_whatever_the_mutant_the_checks_answer() -> None:
+    for _, body in mutants(Random().getrandbits(32), 40, [sample(role).body for role in ROLES]):
+        broken(body)
