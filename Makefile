@@ -151,11 +151,11 @@ validate: $(READY) ## Check a message or response against the requirements (FILE
 		$(if $(ENVELOPE),--envelope "$(ENVELOPE)") $(if $(SPECIFICATION),--specification $(SPECIFICATION)) \
 		$(if $(USE_CASE),--use-case $(USE_CASE))
 
-fhir-validate: $(READY) ### Check samples and DRAWN (500) drawn requests with HAPI's validator and the published profiles (Java, Maven)
+fhir-validate: $(READY) ### Check samples, DRAWN (500) drawn requests and MUTANTS (300) of SEED (17) with HAPI's validator and the published profiles (Java, Maven)
 	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "Java 17 and Maven are needed for this" >&2; exit 2; }
 	@mvn --quiet --batch-mode --file tests/conformance/fhir_validator/pom.xml dependency:build-classpath \
 		-Dmdep.outputFile=$(CURDIR)/.build/fhir-validator/classpath.txt
-	@DRAWN=$(or $(DRAWN),500) $(BIN)/python -m pytest -q --none-skipped tests/conformance/test_independent_validator.py
+	@DRAWN=$(or $(DRAWN),500) MUTANTS=$(or $(MUTANTS),300) SEED=$(or $(SEED),17) $(BIN)/python -m pytest -q --none-skipped tests/conformance/test_independent_validator.py
 
 conformance: $(READY) ## Write the evidence for every requirement, from the last test run (.build/reports)
 	@test -f .build/reports/requirements.json || $(BIN)/python -m pytest -q -n logical --evidence tests/unit tests/conformance

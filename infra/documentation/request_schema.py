@@ -19,8 +19,8 @@ ONLY_THE_PRODUCT_KNOWS = (
     "where a key may lead, and its length in bytes",
     "how a number is written: a measured value without an exponent, with at most 18 digits, of them 8 after the point; "
     "a size without a fraction and an exponent",
-    "what a section, a value and a resource must hold, which systems are not local ones, and of which kinds an "
-    "observation's values are in FHIR",
+    "what a section, a coded item, a value and a resource must hold, which systems are not local ones, and of which "
+    "kinds an observation's values are in FHIR",
     "how documents, authors and images belong together",
     "the size and depth of the whole, and a name that stands twice in an object",
 )

@@ -18,6 +18,7 @@ from typing import Any
 from gpconnect_messaging.drafts import DraftMessage, draft_messages
 from gpconnect_messaging.identifiers import CONCEPT_ID, MAILBOX_ID, NHS_NUMBER, ODS_CODE
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging.requests.models import KINDS
 from gpconnect_messaging.specification import SPECIFICATIONS, UseCase, Version
 from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
 from tests.examples import MAILBOXES, REQUESTS, ROOT
@@ -191,6 +192,7 @@ class Drawing:
         if consultation.get("confidential"):
             for name in ("event", "care_setting", "location", "observations", "questionnaire", "resources"):
                 content.pop(name, None)
+        self._coded(content, definition.coded_kinds)
         _in_order(consultation, "start", "end", "updated")
         if "event" in content:
             _in_order(content["event"], "start", "end")
@@ -198,6 +200,18 @@ class Drawing:
         self._recipients(content, allowed=rules.care_provider_allowed)
         self._people(content, rules.practitioner_required, prescribed.author_may_be_unknown)
         return self._files(content, definition.rendered, sorted(definition.primary_content_types))
+
+    def _coded(self, content: dict[str, Any], allowed: frozenset[str]) -> None:
+        sections = content["consultation"].get("sections", [])
+        for section in sections:
+            for item in section.get("items", []):
+                if item.get("kind") and item["kind"] not in allowed:
+                    for name in item.keys() - {"term", "code", "text"}:
+                        del item[name]
+                elif item.get("kind") and "practitioner" not in content:
+                    content["practitioner"] = self._object("Practitioner", 1)
+            for result in section.get("results", []) if "result" not in allowed else ():
+                result.pop("code", None)
 
     def _recipients(self, content: dict[str, Any], *, allowed: bool) -> None:
         if not allowed:
@@ -313,7 +327,39 @@ def _supplied(random: Random, value: dict[str, Any]) -> dict[str, Any]:
     return value if {"key", "content"} & value.keys() else {**value, "content": "{}"}
 
 
-_MEND = {"Value": _one_kind, "Observation": _observation, "SuppliedResource": _supplied}
+def _coded_item(random: Random, value: dict[str, Any]) -> dict[str, Any]:
+    """Keep what the drawn kind takes, and what fits together."""
+    kind = str(value.get("kind"))
+    needed, statuses, taken = KINDS.get(kind, ((), (), ()))
+    details = {"status", "prescription", "significance", "cause", "reaction", "start", "end"} - {*needed, *taken}
+    value = {name: inner for name, inner in value.items() if name not in details}
+    choices = {"prescription": ("acute", "repeat"), "significance": ("major", "minor"), "cause": ("medication",)}
+    for name in needed:
+        value.setdefault(name, random.choice(choices.get(name, ("one a day",))))
+    if "status" in value and value["status"] not in statuses:
+        value["status"] = random.choice(statuses)
+    if "start" in value:
+        value["start"] = f"2011-{random.randint(1, 12):02}-01"
+    if "end" in value and (kind == "medication" or value.get("status", "active") != "active"):
+        value["end"] = f"2012-{random.randint(1, 12):02}-28"
+    else:
+        value.pop("end", None)
+    if value.get("status") in ("stopped", "resolved"):
+        value.setdefault("end", "2012-02-29")
+    return value
+
+
+def _result(random: Random, value: dict[str, Any]) -> dict[str, Any]:
+    return {**value, "value": random.choice(["3.2", "<0.5", ">= 90", "-1.50", "0.00000001", "007", value["value"]])}
+
+
+_MEND = {
+    "CodedItem": _coded_item,
+    "Result": _result,
+    "Value": _one_kind,
+    "Observation": _observation,
+    "SuppliedResource": _supplied,
+}
 
 
 @cache

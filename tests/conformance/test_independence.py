@@ -22,8 +22,8 @@ from tests.examples import a_message
 # Types and functions: no value that a message has to have. The tests of a function name the right results.
 _OF_THE_BUILDER = re.compile(r"gpconnect_messaging\.(?!conformance)")
 _TAKEN = {
-    "UseCase", "Version", "USE_CASES", "ComposedMessage", "Envelope", "plan_of", "resource_types", "is_nhs_number",
-    "is_concept_id", "header_text", "fold", "UnsafeContentError", "parse_xml", "xml_parser", "gunzip",
+    "UseCase", "Version", "USE_CASES", "ComposedMessage", "Envelope", "WELL_WRITTEN", "plan_of", "resource_types",
+    "is_nhs_number", "is_concept_id", "header_text", "fold", "UnsafeContentError", "parse_xml", "xml_parser", "gunzip",
 }  # fmt: skip
 
 

@@ -24,10 +24,13 @@ from random import Random
 
 import pytest
 
+from gpconnect_messaging.conformance import UnreadableMessageError
+from gpconnect_messaging.conformance.validation import validate_bytes
 from gpconnect_messaging.documents.report import ReportRenderer, with_report
 from gpconnect_messaging.itk3.compose import compose
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from tests.conformance.drawn_requests import drafts
+from tests.conformance.random_mutants import mutants
 from tests.examples import REQUESTS, ROOT, messages_of, spec_file
 
 PROGRAM = Path(__file__).parent / "fhir_validator" / "Validate.java"
@@ -36,6 +39,8 @@ SAMPLES = sorted(folder.name for folder in REQUESTS.iterdir() if folder.name not
 ORIGINAL, REPLACEMENT = 1, 2
 DRAWN = int(os.environ.get("DRAWN") or 100)
 """How many requests are drawn from the published schema."""
+MUTANTS, SEED = int(os.environ.get("MUTANTS") or 30), int(os.environ.get("SEED") or 17)
+"""How many mutants of these messages are made, and from which seed."""
 CARE_SETTING = (
     b'<extension url="https://fhir.hl7.org.uk/STU3/StructureDefinition/Extension-CareConnect-CareSettingType-1">'
 )
@@ -63,6 +68,18 @@ UNKNOWABLE = re.compile(
     r"|Entry '\S+' isn't reachable by traversing forwards from the Composition. .* \(R4 section 3.3.1\)"
     r"|The questionnaire '\S+' could not be resolved, .*"
 )
+
+
+MADE: dict[str, bytes] = {}
+"""The mutants by file."""
+
+
+def refused(body: bytes) -> bool:
+    """Whether the checks refuse a message, or cannot read it."""
+    try:
+        return any(finding.is_broken_must for finding in validate_bytes(body)[1])
+    except UnreadableMessageError:
+        return True
 
 
 @dataclass(frozen=True)
@@ -107,6 +124,10 @@ def issues(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Issue]]:
         with suppress(RequestRefusedError):
             for number, draft in enumerate(drafts(Random(seed))):
                 (folder / f"drawn {seed} {number}.xml").write_bytes(draft.xml)
+    whole = [file.read_bytes() for file in sorted(folder.iterdir())]
+    for number, (name, body) in enumerate(mutants(SEED, MUTANTS, whole)):
+        (folder / f"mutant {number} {name}.xml").write_bytes(body)
+        MADE[f"mutant {number} {name}"] = body
     for broken, (part, instead, _) in BROKEN.items():
         valid = next(body for name in SAMPLES for body in bodies(name, ORIGINAL) if part in body)
         (folder / f"{broken}.xml").write_bytes(valid.replace(part, instead, 1))
@@ -149,6 +170,19 @@ def test_the_messages_of_drawn_requests_are_what_the_published_profiles_want(iss
     assert {file: errors(found) for file, found in messages.items() if errors(found)} == {}
 
 
+def test_of_the_mutants_that_it_refuses_the_checks_refuse_99_of_100(
+    issues: dict[str, list[Issue]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = [name for name in MADE if errors(issues[name])]
+    missed = {name: errors(issues[name])[:2] for name in wrong if not refused(MADE[name])}
+    with capsys.disabled():
+        print(
+            f"\nseed {SEED}: HAPI refuses {len(wrong)} of {MUTANTS} mutants, the checks all of these but {len(missed)}"
+        )
+    assert len(wrong) > MUTANTS / 3
+    assert len(missed) <= len(wrong) / 100, missed
+
+
 @pytest.mark.parametrize("broken", BROKEN)
 def test_the_validator_applies_the_published_file(issues: dict[str, list[Issue]], broken: str) -> None:
     assert BROKEN[broken][2] in "\n".join(errors(issues[broken]))
@@ -158,7 +192,7 @@ def test_it_doubts_nothing_but_what_it_cannot_know(issues: dict[str, list[Issue]
     doubts = {
         issue.words
         for file, found in issues.items()
-        if file not in BROKEN
+        if file not in BROKEN and file not in MADE
         for issue in found
         if issue.severity == "WARNING"
     }

@@ -55,6 +55,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     "extension of a value and more": (
         "2.0", "STU3-INVARIANT", r'(url="SenderReference">)', r'\1<extension url="x"><valueCode value="x"/></extension>'
     ),
+    "extension without an address": ("2.0", "STU3-VALUE", r'(<extension url=")https:[^"]*', r"\1x"),
     "unknown verification status": (
         "2.0", "PROFILE-CareConnect-Patient-1", r'(VerificationStatus-1"/?><value.*?<code value=")01', r"\g<1>99"
     ),

@@ -21,7 +21,10 @@ SAID: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a death": ({"patient__death_date": "2026-11-20"}, ['<deceasedDateTime value="2026-11-20"/>']),
     "that the patient has died": ({"patient__deceased": True}, ['<deceasedBoolean value="true"/>']),
-    "one name": ({"patient__name": {"family": "WRIGHT", "given": []}}, ['<family value="WRIGHT"/></name>']),
+    "one name": (
+        {"patient__nhs_number_status": "01", "patient__name": {"family": "WRIGHT", "given": []}},
+        ['<family value="WRIGHT"/></name>'],
+    ),
     "a mobile": ({"patient__mobile": "07700 900106"}, ['<value value="07700 900106"/><use value="mobile"/>']),
     "where to ring now": (
         {"patient__current_phone": "01632 960106"}, ['<value value="01632 960106"/><use value="temp"/>']

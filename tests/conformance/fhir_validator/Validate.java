@@ -15,7 +15,8 @@ import org.hl7.fhir.common.hapi.validation.validator.FhirInstanceValidator;
 import org.hl7.fhir.dstu3.model.*;
 
 /**
- * Validates FHIR STU3 files against published profiles: {@code java Validate.java SPECIFICATIONS FILE...}
+ * Validates FHIR STU3 files against published profiles: {@code java Validate.java SPECIFICATIONS FILE...}, or against
+ * FHIR alone if SPECIFICATIONS is empty.
  *
  * <p>Prints a line for each finding: file, severity, place and words, with tabs between. What the published profiles
  * lack is made up for in three ways, each of which leaves the validator no milder than the profiles mean it to be.
@@ -30,7 +31,7 @@ public class Validate {
     DefaultProfileValidationSupport base = new DefaultProfileValidationSupport(context);
     PrePopulatedValidationSupport published = new PrePopulatedValidationSupport(context);
     Set<String> extensions = new TreeSet<>();
-    for (String folder : List.of("profiles", "codesystems")) {
+    for (String folder : arguments[0].isEmpty() ? List.<String>of() : List.of("profiles", "codesystems")) {
       for (Path file : files(Path.of(arguments[0], folder))) {
         Resource resource = (Resource) context.newXmlParser().parseResource(text(file));
         if (resource instanceof StructureDefinition profile) {
@@ -56,9 +57,13 @@ public class Validate {
     profiles.setErrorForUnknownProfiles(false);
     FhirValidator validator = context.newValidator().registerValidatorModule(profiles);
     for (String file : List.of(arguments).subList(1, arguments.length)) {
-      for (SingleValidationMessage each : validator.validateWithResult(text(Path.of(file))).getMessages()) {
-        String words = each.getMessage().replaceAll("\\s+", " ");
-        out.println(String.join("\t", file, each.getSeverity().name(), each.getLocationString(), words));
+      try {
+        for (SingleValidationMessage each : validator.validateWithResult(text(Path.of(file))).getMessages()) {
+          String words = each.getMessage().replaceAll("\\s+", " ");
+          out.println(String.join("\t", file, each.getSeverity().name(), each.getLocationString(), words));
+        }
+      } catch (Exception | Error refused) { // the validator itself stumbles over some broken messages
+        out.println(String.join("\t", file, "FATAL", "", ("" + refused.getMessage()).replaceAll("\\s+", " ")));
       }
     }
   }

@@ -213,7 +213,7 @@ def test_the_patient_has_number_official_name_and_birth_date(specification: Vers
     patient = message.request.patient
     assert value(message, "//f:Patient/f:identifier/f:system/@value") == "https://fhir.nhs.uk/Id/nhs-number"
     assert value(message, "//f:Patient/f:identifier/f:value/@value") == patient.nhs_number
-    assert value(message, "//f:Patient/f:identifier//f:coding/f:code/@value") == "01"
+    assert value(message, "//f:Patient/f:identifier//f:coding/f:code/@value") == "02", "no PDS was asked"
     assert value(message, "//f:Patient/f:name[f:use/@value='official']/f:family/@value") == patient.name.family
     assert values(message, "//f:Patient/f:name/f:given/@value") == patient.name.given
     assert value(message, "//f:Patient/f:birthDate/@value") == patient.birth_date.isoformat()

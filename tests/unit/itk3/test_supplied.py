@@ -145,7 +145,7 @@ def test_only_the_use_cases_own_types_are_taken(kind: Any) -> None:
 
 def test_every_type_that_a_use_case_allows_has_its_row_in_the_table() -> None:
     allowed = {kind for use_case in USE_CASES.values() for kind in use_case.resource_types}
-    assert allowed | {"List"} == set(STRUCTURED_TYPES)
+    assert allowed | {"List", "Procedure"} == set(STRUCTURED_TYPES)
 
 
 @pytest.mark.parametrize(

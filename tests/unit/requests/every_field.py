@@ -68,11 +68,16 @@ EVERYTHING: dict[str, Any] = {
                 "text": "Sore throat",
                 "items": [
                     {"term": "Sore throat", "code": "162397003", "system": "SNOMED CT", "text": "x",
-                     "confidential": False}
+                     "confidential": False},
+                    {"term": "Ramipril", "code": "318902004", "text": "one a day", "kind": "medication",
+                     "status": "stopped", "prescription": "repeat", "start": "2019-04-11", "end": "2026-11-20"},
+                    {"term": "Hypertension", "code": "38341003", "kind": "problem", "significance": "major"},
+                    {"term": "Penicillin", "code": "764146007", "kind": "allergy", "cause": "medication",
+                     "reaction": "rash"},
                 ],
                 "results": [
-                    {"test": "Hb", "value": "120", "unit": "g/L", "reference_range": "115-165", "abnormal": "low",
-                     "confidential": False}
+                    {"test": "Hb", "code": "104142005", "value": "120", "unit": "g/L",
+                     "reference_range": "115-165", "abnormal": "low", "confidential": False}
                 ],
                 "images": ["wound.png"],
                 "confidential": False,

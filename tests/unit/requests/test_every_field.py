@@ -52,6 +52,11 @@ RULES = {
     "digits, or more than": 5,
     "whole number above 0": 5,
     "holds nothing": 6,
+    "needs it": 6,
+    "is not for": 6,
+    "say when it was": 6,
+    "say that it is": 6,
+    "lies before its start": 6,
     "must be exactly one of": 6,
     "has a field of its own": 6,
     "value.day is for answers": 6,
@@ -152,8 +157,10 @@ def test_null_is_a_field_left_out_or_where_it_is_needed_refused(request_: dict[s
         assert answer == left_out
 
 
-_OF_THE_WHOLE = {"text", "boolean", "day", "key", "content"}
-"""Fields of which an object has exactly one: without one, the object is named."""
+_OF_THE_WHOLE = {
+    "text", "boolean", "day", "key", "content", "prescription", "significance", "cause", "status", "start", "end",
+}  # fmt: skip
+"""Fields that others of the object decide: what is wrong with them is said of the object."""
 
 
 def _same_time(value: Any, token: str) -> bool:

@@ -6,6 +6,7 @@ import pytest
 from lxml import etree
 
 from gpconnect_messaging.conformance import broken_requirements
+from gpconnect_messaging.conformance.checks.check import Level
 from gpconnect_messaging.documents.gate import REFUSING
 from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.compose import compose, envelope
@@ -53,11 +54,11 @@ def test_a_sample_is_valid_fhir(name: str, stu3: etree.XMLSchema) -> None:
 
 
 @every_sample
-def test_a_sample_breaks_no_requirement_for_any_of_its_recipients(name: str) -> None:
+def test_a_sample_breaks_no_must_for_any_of_its_recipients(name: str) -> None:
     for message in messages_of(name):
         sizes = [(REQUESTS / name / each.key).stat().st_size for each in message.request.documents_in_order]
         broken = broken_requirements(compose(message, sizes), envelope(message), message.mailbox.specification)
-        assert [f"{finding.id} {finding.message}" for finding in broken] == []
+        assert [f"{finding.id} {finding.message}" for finding in broken if finding.level is Level.MUST] == []
 
 
 @every_sample

@@ -9,7 +9,7 @@ from gpconnect_messaging.itk3.people import names_nhs_number
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.media_types import UNSUPPORTED, find_media_type, media_type
 from gpconnect_messaging.requests.damage import damage
-from gpconnect_messaging.requests.models import VERIFIED, Author, Patient, Request, Withdrawal
+from gpconnect_messaging.requests.models import VERIFIED, Author, Patient, Request, Withdrawal, coded_kinds
 from gpconnect_messaging.requests.plausibility import implausible
 from gpconnect_messaging.requests.refusal import Reason
 from gpconnect_messaging.routing.automatic import surname_fault
@@ -55,6 +55,7 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
         )
         return
     yield from _people(request, rules, mailbox.specification_rules)
+    yield from _coded(request)
     yield from _document(request, mailbox)
     version = mailbox.specification_rules.version
     for field in request.others if not rules.care_provider_allowed else ():  # GPCM-SD-CS-060
@@ -85,7 +86,7 @@ def _nhs_number(request: Request, numbers: NumberRange) -> Iterator[Reason]:
 
 
 def _described(patient: Patient) -> Iterator[Reason]:
-    """Yield what else identifies a patient whose NHS number is not verified (FHIR-PDS-02), but a forename."""
+    """Yield what else identifies a patient whose NHS number is not verified (FHIR-PDS-02), but for a forename."""
     if patient.verification == VERIFIED:
         return
     needed = {
@@ -131,6 +132,17 @@ def _people(request: Request, rules: VersionRules, specification: Specification)
             yield Reason("practitioner", "is missing: name the first of the practitioners there")
     elif rules.practitioner_required and request.authors and Author.PRACTITIONER not in request.authors:
         yield Reason("authors", f"must name the practitioner: specification {specification.version} requires it")
+
+
+def _coded(request: Request) -> Iterator[Reason]:
+    """Yield why coded items may not be sent as FHIR resources."""
+    allowed = USE_CASES[request.use_case].coded_kinds
+    for field, kind in coded_kinds(request.consultation):
+        if kind not in allowed:
+            name = "code" if kind == "result" else "kind"
+            yield Reason(f"{field}.{name}", f"use case {request.use_case} takes no coded {kind}: leave it out")
+        elif kind != "result" and request.practitioner is None:  # GPCM-SD-GE-101, 166 and 235: who recorded it
+            yield Reason("practitioner", f"is missing: {field}.kind needs to know who recorded it")
 
 
 def _document(request: Request, mailbox: MailboxSettings) -> Iterator[Reason]:

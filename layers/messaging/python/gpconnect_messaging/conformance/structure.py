@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gpconnect_messaging.conformance.check_result import CheckResult, Violation
 from gpconnect_messaging.conformance.invariants import INVARIANTS
 from gpconnect_messaging.conformance.tree import Node
-from gpconnect_messaging.itk3.stu3 import plan_of, resource_types
+from gpconnect_messaging.itk3.stu3 import WELL_WRITTEN, plan_of, resource_types
 
 _EXTENSIONS = frozenset({"extension", "modifierExtension"})
 
@@ -59,6 +59,13 @@ class _Walk:
             self._element(node, node.name)
         else:
             self._add(Kind.ELEMENT, node, "FHIR has no such resource")
+
+    def _extension(self, node: Node) -> None:
+        url, inside = node.url, node.parent is not None and node.parent.name in _EXTENSIONS
+        if url is None:
+            self._add(Kind.CARDINALITY, node, "an extension must have a url")
+        elif not WELL_WRITTEN["uri"](url) or not (inside or ":" in url):
+            self._add(Kind.VALUE, node, "an extension's url is absolute, or a name inside another extension")
 
     def _element(self, node: Node, kind: str) -> None:
         # Runs for every element of every message that is sent: one pass with few calls.
@@ -117,8 +124,8 @@ class _Walk:
         for rank, names in plan.required:
             if rank not in seen:
                 self._add(Kind.CARDINALITY, node, f"{names} is missing from {kind}")
-        if node.url is None and node.name in _EXTENSIONS:
-            self._add(Kind.CARDINALITY, node, "an extension must have a url")
+        if node.name in _EXTENSIONS:
+            self._extension(node)
         for words, holds in INVARIANTS.get(kind, ()):
             if not holds(node):
                 self._add(Kind.INVARIANT, node, words)

@@ -213,12 +213,24 @@ def _coded(item: CodedItem) -> str:
     if item.confidential:
         return wording.CONFIDENTIAL_ITEM
     coded = f"{item.term} ({item.system} {item.code})"
-    return f"{coded}: {item.text}" if item.text else coded
+    facts = [
+        " ".join(filter(None, (item.prescription or item.significance or item.cause, item.kind))),
+        item.status or ("active" if item.kind in ("medication", "problem", "allergy") else ""),
+        " ".join(
+            f"{word} {wording.day(on)}"
+            for word, on in (("on" if item.kind == "procedure" else "from", item.start), ("to", item.end))
+            if on
+        ),
+        f"reaction: {item.reaction}" if item.reaction else "",
+    ]
+    words = "; ".join(filter(None, (", ".join(filter(None, facts)), item.text)))
+    return f"{coded}: {words}" if words else coded
 
 
 def _result(result: Result) -> Row:
     if result.confidential:
         return Row((wording.CONFIDENTIAL_ITEM, "", "", ""))
     value = f"{result.value} ({result.abnormal})" if result.abnormal else result.value
-    cells = (result.test, value, result.unit or "", result.reference_range or "")
+    test = f"{result.test} (SNOMED CT {result.code})" if result.code else result.test  # GPCM-SD-CS-001
+    cells = (test, value, result.unit or "", result.reference_range or "")
     return Row(cells, abnormal=result.abnormal is not None)

@@ -13,6 +13,7 @@ from typing import Any
 from gpconnect_messaging.identifiers import SNOMED_CT
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.people import parties
+from gpconnect_messaging.itk3.statements import statements
 from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
 from gpconnect_messaging.itk3.supplied import placed
 from gpconnect_messaging.requests.clinical import Observation, ObservationComponent, Quantity, Question, Value
@@ -65,6 +66,7 @@ def structured_part(message: Message, parts: dict[str, str], mentioned: Iterable
             names[name] = _urn(identifiers[-1])
         if supplied.type == "Encounter":
             names["Encounter/encounter"] = _urn(identifiers[-1])
+    resources += statements(message, names.get("Encounter/encounter"), lambda kind: _next_id(message, kind, counts))
     patient = _urn(message.resource_id("Patient"))
     known = parties(message.request, [(supplied.names, supplied.content) for supplied in message.supplied])
     by_id = list(zip(message.supplied, identifiers, strict=True))

@@ -42,6 +42,7 @@ STRUCTURED_TYPES = {
     "MedicationStatement": StructuredType(f"{_CARE_CONNECT}-MedicationStatement-1", "Medication statements", "subject"),
     "Immunization": StructuredType(f"{_CARE_CONNECT}-Immunization-1", "Immunisations", "patient"),
     "Condition": StructuredType(f"{_CARE_CONNECT}-ProblemHeader-Condition-1", "Problems", "subject"),
+    "Procedure": StructuredType(f"{_CARE_CONNECT}-Procedure-1", "Procedures", "subject"),  # ADR 52
     "ProcedureRequest": StructuredType(f"{_CARE_CONNECT}-ProcedureRequest-1", "Procedure requests", "subject"),
     "DiagnosticReport": StructuredType(f"{_CARE_CONNECT}-DiagnosticReport-1", "Diagnostic reports", "subject"),
     "Specimen": StructuredType(f"{_CARE_CONNECT}-Specimen-1", "Specimens", "subject"),

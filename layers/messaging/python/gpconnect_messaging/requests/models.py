@@ -4,17 +4,26 @@ The JSON Schema published in `events/request.schema.json` is generated from thes
 so that a misspelt optional field is never silently dropped.
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from gpconnect_messaging.identifiers import NHS_NUMBER_SYSTEM, PROFESSIONAL_SYSTEMS, URI, URI_RULE
+from gpconnect_messaging.identifiers import (
+    NHS_NUMBER_SYSTEM,
+    NO_CONCEPT_ID,
+    PROFESSIONAL_SYSTEMS,
+    URI,
+    URI_RULE,
+    is_concept_id,
+)
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.media_types import media_type, other_names, supported_types
 from gpconnect_messaging.requests.clinical import Observation, QuestionnaireAnswers, SuppliedResource
 from gpconnect_messaging.requests.fields import (
     Concept,
+    ConceptId,
     Count,
     DropKey,
     Identifier,
@@ -92,25 +101,6 @@ class LocalIdentifier(Part):
 
 
 VERIFIED, NOT_TRACED, IN_CONFLICT = "01", "02", "05"
-
-
-class LocalIdentifier(Part):
-    """An identifier that an organisation gives, such as a staff or hospital number."""
-
-    system: Annotated[
-        str,
-        Shape(
-            r"https?://[a-z0-9-]+(\.[a-z0-9-]+)+(/[A-Za-z0-9._~-]+)*|urn:oid:[0-2](\.(0|[1-9][0-9]*))+",
-            "the URL or OID of the system, such as https://fhir.hospital.example/Id/patient",
-        ),
-    ] = Field(max_length=255, description="URL or OID of the system that the value belongs to")
-    value: Identifier
-
-    @model_validator(mode="after")
-    def _of_a_local_system(self) -> Self:
-        if self.system in {NHS_NUMBER_SYSTEM, *PROFESSIONAL_SYSTEMS.values()}:
-            raise ValueError("system has a field of its own: write the value there")
-        return self
 
 
 class Patient(Part):
@@ -254,8 +244,20 @@ class Event(Part):
     end: Time | None = None
 
 
+KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "medication": (("prescription", "text"), ("active", "completed", "stopped"), ("status", "start", "end")),
+    "problem": (("significance",), ("active", "inactive"), ("status", "start", "end")),
+    "allergy": (("cause",), ("active", "resolved"), ("status", "reaction", "start", "end")),
+    "procedure": ((), ("completed",), ("status", "start")),
+}
+"""The fields that a kind of coded item needs, the statuses, and the fields that it may have."""
+
+
 class CodedItem(Part):
-    """Something that the clinician recorded with a code."""
+    """Something that the clinician recorded with a code.
+
+    With a `kind`, it is shown in the report and sent as coded FHIR resources as well.
+    """
 
     term: ShortText
     code: Annotated[str, Shape("[0-9]{6,18}", "a concept id: six to eighteen digits 0-9")] = Field(
@@ -264,12 +266,49 @@ class CodedItem(Part):
     system: Literal["SNOMED CT", "dm+d"] = "SNOMED CT"
     text: Text | None = Field(default=None, description="words beside the code, such as a dose")
     confidential: bool = Field(default=False, description="true: shown as 'Confidential item' only")
+    kind: Literal["medication", "problem", "allergy", "procedure"] | None = Field(
+        default=None, description="what it is: then it is sent as coded FHIR resources as well"
+    )
+    status: Literal["active", "inactive", "completed", "stopped", "resolved"] | None = Field(
+        default=None, description="of the kind; left out: active, and completed for a procedure"
+    )
+    prescription: Literal["acute", "repeat", "repeat-dispensing", "delayed-prescribing"] | None = Field(
+        default=None, description="how a medication was prescribed"
+    )
+    significance: Literal["major", "minor"] | None = Field(default=None, description="of a problem")
+    cause: Literal["medication", "environment"] | None = Field(default=None, description="of an allergy")
+    reaction: ShortText | None = Field(default=None, description="how an allergy shows")
+    start: Day | None = Field(default=None, description="when it started, or a procedure was done")
+    end: Day | None = Field(default=None, description="when it ended, or a medication is to end")
+
+    @model_validator(mode="after")
+    def _fits_the_kind(self) -> Self:
+        kind, status = self.kind, self.status
+        needed, statuses, taken = KINDS[kind] if kind else ((), (), ())
+        for name in needed:
+            if not getattr(self, name):
+                raise ValueError(f"{name}: is missing: the {kind} needs it")
+        for name in ("status", "prescription", "significance", "cause", "reaction", "start", "end"):
+            if getattr(self, name) and name not in (*needed, *taken):
+                raise ValueError(f"{name}: is not for {f'a {kind}' if kind else 'an item without kind'}: leave it out")
+        if status and status not in statuses:
+            raise ValueError(f"status: of a {kind} must be {' or '.join(statuses)}")
+        if status in ("stopped", "resolved") and not self.end:  # GPCM-SD-GE-089, GPCM-SD-GE-153
+            raise ValueError(f"end: is missing: say when it was {status}")
+        if self.end and kind != "medication" and status in (None, "active"):  # FHIR STU3, con-4
+            raise ValueError(f"end: is given, and the {kind} is active: say that it is {statuses[1]}")
+        if self.start and self.end and self.end < self.start:
+            raise ValueError("end: lies before its start: check both")
+        if kind and not is_concept_id(self.code):
+            raise ValueError(f"code: {NO_CONCEPT_ID}")
+        return self
 
 
 class Result(Part):
-    """One line of a table of results."""
+    """One line of a table of results; with a code, it is sent as a FHIR Observation as well."""
 
     test: ShortText
+    code: ConceptId | None = Field(default=None, description="SNOMED CT concept id of the test")
     value: ShortText
     unit: ShortText | None = None
     reference_range: ShortText | None = None
@@ -322,6 +361,17 @@ class Consultation(Part):
     sections: list[Section] = Field(default_factory=list)
     follow_up_actions: list[Text] = Field(default_factory=list, description="what the practice is asked to do")
     unsent_attachments: list[UnsentAttachment] = Field(default_factory=list)
+
+
+def coded_kinds(consultation: Consultation) -> Iterator[tuple[str, str]]:
+    """Yield the field and kind of everything in the sections that is sent as FHIR resources."""
+    for number, section in enumerate(consultation.sections):
+        for index, item in enumerate(section.items):
+            if item.kind:
+                yield f"consultation.sections[{number}].items[{index}]", item.kind
+        for index, result in enumerate(section.results):
+            if result.code:
+                yield f"consultation.sections[{number}].results[{index}]", "result"
 
 
 class RequestedDocument(Part):

@@ -44,6 +44,14 @@ def implausible(request: Request, now: datetime) -> Iterator[Reason]:
         yield Reason("consultation.updated", "lies before the consultation's start: check both")
     if event and event.start and event.end and event.end < event.start:
         yield Reason("event.end", "lies before its start: check both")
+    for number, section in enumerate(consultation.sections):
+        for index, item in enumerate(section.items):
+            for name, date_of in (("start", item.start), ("end", item.end)):
+                field = f"consultation.sections[{number}].items[{index}].{name}"
+                if date_of and date_of < request.patient.birth_date <= uk_local(now).date():
+                    yield Reason(field, "lies before the patient's birth: check both dates")
+                if date_of and date_of > uk_local(now).date() and item.kind != "medication":
+                    yield Reason(field, "lies in the future: check the date")
     for index, attachment in enumerate(consultation.unsent_attachments):
         if attachment.created > now + CLOCKS_DIFFER:
             yield Reason(f"consultation.unsent_attachments[{index}].created", _FUTURE)

@@ -5,6 +5,8 @@ Source: GPCM-SD-CS-017 … 046 (1.5); GPCM-SD-115 and the Consultation Summary r
 
 from gpconnect_messaging.specification import UseCase, Version
 from gpconnect_messaging.usecases.definition import (
+    CODED_KINDS,
+    OPTIONAL_FIELDS,
     WORDING_2_0,
     Code,
     RecipientType,
@@ -43,18 +45,6 @@ CONSULTATION_REPORT = UseCaseDefinition(
     recipient_type=RecipientType.FOR_ACTION,  # GPCM-SD-CS-043
     primary_content_types=frozenset({"application/pdf"}),  # GPCM-SD-CS-028
     rendered=True,
-    takes=frozenset(
-        {
-            "recipient_type",
-            "title",
-            "document_type",
-            "care_setting",
-            "event",
-            "care_provider",
-            "copy_to",
-            "authors",
-            "related_person",
-            "device",
-        }
-    ),
+    takes=frozenset(OPTIONAL_FIELDS) - {"location", "observations", "questionnaire", "resources"},
+    coded_kinds=CODED_KINDS,
 )

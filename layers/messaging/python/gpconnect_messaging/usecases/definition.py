@@ -85,6 +85,8 @@ class UseCaseDefinition:
     """The optional fields that requests may have, from `OPTIONAL_FIELDS`."""
     resource_types: frozenset[str] = frozenset()
     """The FHIR resource types that may be supplied ready-made."""
+    coded_kinds: frozenset[str] = frozenset()
+    """The kinds of coded items in the sections that are sent as FHIR resources too, from `CODED_KINDS`."""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -99,6 +101,9 @@ OPTIONAL_FIELDS = (
     "related_person", "device", "location", "observations", "questionnaire", "resources",
 )  # fmt: skip
 """The request's fields that belong to some use cases only."""
+
+CODED_KINDS = frozenset({"medication", "problem", "allergy", "procedure", "result"})
+"""ADR 52: GPCM-SD-007, 008, 013 and 018 … 022 are of every document of 1.5."""
 
 _WORDS_2_0 = "{title} for {patient}, NHS Number: {nhs_number}, seen at {organisation}, {ods_code}, Version: {version}"
 WORDING_2_0 = Wording.never_redacted(_WORDS_2_0, _WORDS_2_0)

@@ -6,6 +6,7 @@ Source: GPCM-SD-GE-001 … 296 (1.5, "Generic"); Send Document 2.0.2, whose only
 from gpconnect_messaging.media_types import supported_types
 from gpconnect_messaging.specification import UseCase, Version
 from gpconnect_messaging.usecases.definition import (
+    CODED_KINDS,
     OPTIONAL_FIELDS,
     WORDING_2_0,
     RecipientType,
@@ -42,6 +43,7 @@ GENERIC_DOCUMENT = UseCaseDefinition(
     recipient_type=RecipientType.FOR_ACTION,  # GPCM-SD-GE-268
     primary_content_types=frozenset(supported_types()),  # GPCM-SD-GE-012 asks for no particular type
     takes=frozenset(OPTIONAL_FIELDS),
+    coded_kinds=CODED_KINDS,
     resource_types=ONLINE_CONSULTATION.resource_types
     | {
         "Condition", "DiagnosticReport", "Immunization", "Medication", "MedicationRequest", "MedicationStatement",

@@ -44,6 +44,7 @@ ONLINE_CONSULTATION = UseCaseDefinition(
             "resources",
         }
     ),
+    coded_kinds=frozenset({"allergy"}),  # GPCM-SD-OC-088 … 108; GPCM-SD-OC-052: observations are the patient's
     resource_types=frozenset(
         {
             "AllergyIntolerance",

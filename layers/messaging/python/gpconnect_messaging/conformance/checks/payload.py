@@ -242,11 +242,10 @@ _patient_described = first_of(_has_identifier(NHS_NUMBER, "NHS number"), _person
 def _practitioner_described(message: MessageUnderTest) -> CheckResult:
     nodes = message.resources("Practitioner")
     parts = (_has_identifier(SDS_USER, "SDS user id"), _person_named("practitioner"), telephone)
-    found: list[list[Violation | None]] = [
-        [violation for part in parts if (violation := part(node, message))] for node in nodes
-    ]
+    found = [[violation for part in parts if (violation := part(node, message))] for node in nodes]
     # The requirement is about the sending practitioner: of several, the one with most of it.
-    return check_result(nodes, min(found, key=len, default=[]))
+    fewest = min(found, key=len) if found else []
+    return check_result(nodes, fewest)
 
 
 def _practitioner_is_author(subject: Node, message: MessageUnderTest) -> Violation | None:
