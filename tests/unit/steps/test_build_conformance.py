@@ -17,6 +17,8 @@ from tests.examples import CREATED_AT, MAILBOXES, a_request
 from tests.fakes.product import Product
 from tests.identifiers import IDENTIFIERS
 
+CARE_SETTING = {"code": "789718008", "display": "Cardiology service"}
+
 
 def reasons(mailbox: MailboxSettings, **changes: Any) -> list[str]:
     """What the builder refuses a sample request for, before it claims or stores anything."""
@@ -59,7 +61,7 @@ def test_a_patient_without_a_verified_number_must_be_fully_described() -> None:
 @pytest.mark.requirement("2.0:GPCM-SD-032")
 def test_advice_that_a_message_goes_against_is_a_warning_on_the_record_and_on_both_screens() -> None:
     product = Product(hold_window_seconds=0)
-    message = product.asks(practitioner__phone=None)
+    message = product.asks(practitioner__phone=None, care_setting=CARE_SETTING)
     assert message.status is Status.BUILT
     record = product.row(message.message_id)
     [warning] = record.history.of(EventType.BUILT)[0].details["advice"]
@@ -75,5 +77,5 @@ def test_advice_that_a_message_goes_against_is_a_warning_on_the_record_and_on_bo
 
 def test_a_message_that_follows_all_advice_has_no_warning() -> None:
     product = Product(hold_window_seconds=0)
-    [built] = product.row(product.asks().message_id).history.of(EventType.BUILT)
+    [built] = product.row(product.asks(care_setting=CARE_SETTING).message_id).history.of(EventType.BUILT)
     assert "advice" not in built.details
