@@ -182,7 +182,7 @@ def test_no_name_and_no_date_makes_a_valid_request_look_broken(
 ) -> None:
     message = a_message(version, version=number, **changes)
     found = broken_requirements(compose(message, [50_000]), envelope(message), version)
-    assert [(finding.id, finding.message) for finding in found] == []
+    assert [(finding.id, finding.message) for finding in found if finding.is_broken_must] == []
 
 
 @pytest.mark.parametrize("number", [1, 2])

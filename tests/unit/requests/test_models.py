@@ -50,7 +50,7 @@ def test_the_invalid_sample_names_each_broken_field() -> None:
         (
             "practitioner__identifiers",
             [{"system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9658218865"}],
-            "practitioner.identifiers[0]",
+            "practitioner.identifiers[0].system",
         ),
         ("other_practitioners", [{"name": {"family": "Hughes", "given": []}}], "other_practitioners[0].role"),
         ("organisation__ods_code", "y9", "organisation.ods_code"),

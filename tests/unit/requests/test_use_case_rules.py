@@ -167,7 +167,7 @@ def test_an_observation_has_one_value_that_fhir_can_hold(value: dict[str, Any]) 
 def test_a_part_of_an_observation_has_a_value_that_fhir_can_hold(value: dict[str, Any]) -> None:
     observation = {"code": CONCEPT, "issued": "2026-11-20T19:10:00+00:00"}
     components = [{"code": CONCEPT, "value": value}]
-    assert refused(ONLINE, observations=[observation | {"components": components}]) == ["observations[0]"]
+    assert refused(ONLINE, observations=[observation | {"components": components}]) == ["observations[0].components"]
 
 
 @pytest.mark.parametrize("code", ["27113002", "027113001", "2711300", "２７１１３００１", "27113001 ", "271130017"])

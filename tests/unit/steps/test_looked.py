@@ -23,9 +23,12 @@ PDS = Registration(source=FROM_PDS, practice=Practice(ods_code="B86071", name="O
         (Registration(source=FROM_REQUEST, practice=None), {"source": "the request"}),
         (
             Registration.stated(a_request()),
-            {"source": "the request", "ods_code": "A20047", "name": "Millbrook Surgery"},
+            {"source": "the request", "ods_code": "A20047", "name": "Millbrook Surgery", "nhs_number_status": "02"},
         ),
-        (Registration.stated(a_request(registered_practice=None)), {"source": "the request"}),
+        (
+            Registration.stated(a_request(registered_practice=None)),
+            {"source": "the request", "nhs_number_status": "02"},
+        ),
     ],
 )
 def test_a_repeat_reads_what_was_known(known: Registration, details: dict[str, Any]) -> None:
@@ -51,8 +54,9 @@ def test_the_report_names_the_practice_that_pds_named_and_no_other() -> None:
     named = PDS.of(request).registered_practice
     assert named is not None
     assert (named.ods_code, named.name) == ("B86071", "Otley Road")
-    assert replace(PDS, source=FROM_REQUEST).of(request) is request
-    assert replace(PDS, practice=None).of(request) is request
+    verified = request.with_number_status("01")
+    assert replace(PDS, source=FROM_REQUEST).of(request) == verified
+    assert replace(PDS, practice=None).of(request) == verified
 
 
 def test_the_requests_name_for_the_practice_is_taken_where_it_is_the_same_one() -> None:

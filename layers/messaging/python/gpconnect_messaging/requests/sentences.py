@@ -57,10 +57,10 @@ def _reason(kind: type[BaseModel], fault: ErrorDetails) -> Reason:
     if fault["input"] is None:
         entry = isinstance(location[-1], int)
         return Reason(_path(location), f"is null{': take it out, or' if entry else ', and needed:'} give a value")
-    if broken == "value_error" and not location:
+    if broken == "value_error":  # a rule of an object names the field within it, and a colon
         field, _, rule = str(context["error"]).partition(": ")
-        return Reason(field, rule)
-    if broken == "value_error":
+        if rule and " " not in field:
+            return Reason(f"{_path(location)}.{field}" if location else field, rule)
         return Reason(_path(location), str(context["error"]))
     if broken == "string_too_short" and context["min_length"] == 1:
         return Reason(_path(location), "is empty: give a value")
