@@ -457,7 +457,7 @@ def test_a_replacement_of_2_0_names_its_version_in_the_meta_of_bundle_and_compos
 
 
 def test_a_document_that_names_no_care_setting_has_the_mailboxs() -> None:
-    message = a_message(Version.V2_0)
+    message = a_message(Version.V2_0, care_setting=None)
     told = replace(message, mailbox=replace(message.mailbox, care_setting="789718008 Cardiology service"))
     own = replace(told, request=told.request.model_copy(update={"care_setting": Concept(code="27113001", display="x")}))
     assert [message.care_setting, told.care_setting, own.care_setting] == [

@@ -1,7 +1,8 @@
 """FHIR STU3's invariants: the rules between the elements of a type, beyond order and number, with HL7's ids.
 
 Those of the resources that no document of a patient holds (definitions, terminology, tests) are not here, nor those
-about what a reference names.
+about what a reference names. Two rules of the NHS's profiles are, which all want: the value of an
+identifier, and the code of SNOMED CT.
 """
 
 from collections.abc import Callable
@@ -94,6 +95,7 @@ def _sensible_item(node: Node) -> bool:
 
 
 _HL7 = "http://hl7.org/fhir/"
+_SNOMED_CT = "http://snomed.info/sct"
 
 
 @cache
@@ -105,11 +107,16 @@ def _hl7_codes() -> dict[str, frozenset[str]]:
 def _coded(node: Node) -> bool:
     system = node.text("system")
     if not system.startswith(_HL7) or system.startswith(f"{_HL7}sid/"):  # another publisher's system
-        return not system or ":" in system
+        return bool(node.text("code")) if system == _SNOMED_CT else not system or ":" in system
     codes, code = _hl7_codes().get(system.removeprefix(_HL7)), node.text("code")
     return codes is not None and (not code or not codes or code in codes)
 
 
+def _valued(node: Node) -> bool:
+    return not node.text("system").startswith(_NHS_SYSTEMS) or bool(node.text("value"))
+
+
+_NHS_SYSTEMS = ("https://fhir.nhs.uk/Id/", "https://fhir.hl7.org.uk/Id/")
 _UCUM, _CURRENCY = "http://unitsofmeasure.org", "urn:iso:std:iso:4217"
 _ABSOLUTE: Invariant = ("a system is an absolute URI", lambda node: ":" in (node.text("system") or ":"))
 _CODED = (("a system is an absolute URI, and HL7 publishes the systems and codes of its own", _coded),)
@@ -125,7 +132,7 @@ def _measured(rule: str, system: str) -> tuple[Invariant, ...]:
 INVARIANTS: dict[str, tuple[Invariant, ...]] = {
     # types
     "Extension": (_not_both("ext-1", "value[x]", "extension"), _some("ext-1", "value[x]", "extension")),
-    "Identifier": (_ABSOLUTE,),
+    "Identifier": (_ABSOLUTE, ("an identifier of a system of the NHS has a value", _valued)),
     "Coding": _CODED,
     "Attachment": (_needs("att-1", "data", "contentType"),),
     "ContactPoint": (_needs("cpt-2", "value", "system"),),
