@@ -46,7 +46,9 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     "document without a system": (
         "2.0", "STU3-INVARIANT", r"(<resource><Bundle>.*?<identifier>)<system [^>]*>", r"\1"
     ),
-    "SNOMED CT without a code": ("2.0", "STU3-INVARIANT", r'(<system value="http://snomed.info/sct"/>)<code [^>]*>', r"\1"),
+    "SNOMED CT without a code": (
+        "2.0", "STU3-INVARIANT", r'(<system value="http://snomed.info/sct"/>)<code [^>]*>', r"\1"
+    ),
     "number of no value": (
         "2.0", "STU3-INVARIANT", r"(<Practitioner>.*?<identifier><system [^>]*>)<value [^>]*>", r"\1"
     ),

@@ -1,8 +1,8 @@
 """FHIR STU3's invariants: the rules between the elements of a type, beyond order and number, with HL7's ids.
 
 Those of the resources that no document of a patient holds (definitions, terminology, tests) are not here, nor those
-about what a reference names. Two rules of the NHS's profiles are, which all want: the value of an
-identifier, and the code of SNOMED CT.
+about what a reference names. Two rules that all of the NHS's profiles have are here: an identifier has a value, and a
+coding of SNOMED CT a code.
 """
 
 from collections.abc import Callable
