@@ -68,13 +68,14 @@ def conformance_page() -> str:
             ((code(f"{family}-…"), str(count), "a check for every requirement, and a mutant of every MUST")
              for family, count in sorted(checked.items())),
         ),
-        "A SHOULD that a message breaks is a warning on the message's record. These are not met always for another "
-        "reason, or are not this product's to meet:",
+        "A SHOULD that a message breaks is a warning on the message's record. Of some a warning says "
+        "only what is there and wrong, since no message shows what the sending system knows. These are not met always "
+        "for another reason, or are not this product's to meet:",
         table(
             _HEAD,
             (_row(requirement) for requirement in earlier
              if requirement.kind is Kind.CHECK and requirement.standing is not Standing.ALWAYS
-             and [condition.name for condition in requirement.conditions] != ["advice"]),
+             and [condition.name for condition in requirement.conditions] not in (["advice"], ["known"])),
         ),
         "## 1.5: requirements that do not bind a sender of this kind",
         table(
@@ -108,7 +109,7 @@ def conditions_page() -> str:
 def _depending(condition: Condition) -> str:
     """Name the requirements that depend on a condition."""
     if condition.name == "advice":
-        return "every SHOULD with a check"
+        return "every other SHOULD with a check"
     return ", ".join(code(one.key) for one in requirements() if condition in one.conditions)
 
 

@@ -95,6 +95,9 @@ def standings() -> dict[str, tuple[str, str]]:
     rows = [row for row in columns(__package__, "standings.txt") if row[0] != "condition"]
     found = {key: (word, words) for ids, word, words in rows for key in short_keys(ids)}
     advice = {check.key: ("if", "advice") for check in CHECKS if check.level is Level.SHOULD}
+    checked = columns("gpconnect_messaging.conformance.checks", "structured.txt")
+    may_be_missing = {key for ids, _, element, *_ in checked if element.endswith("?") for key in short_keys(ids)}
+    advice |= dict.fromkeys(may_be_missing & advice.keys(), ("if", "known"))
     return advice | {check.key: _OF_SCOPE[check.scope] for check in CHECKS if check.scope in _OF_SCOPE} | found
 
 

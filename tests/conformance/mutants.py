@@ -520,7 +520,7 @@ _ADVICE_ROWS: list[list[Mutant]] = [
     _hollow("ReferralRequest", recipient="OC/GE-078", reasonCode="OC/GE-079", supportingInfo="OC/GE-081"),
     _mutants("OC/GE-085", refer("DocumentReference/author", "Binary")),
     _gone("DocumentReference", context="OC/GE-087"),
-    _mutants("OC/GE-088", remove("AllergyIntolerance/extension[contains(@url, 'associatedEncounter')]")),
+    _mutants("OC/GE-088", remove(f"{_extension('AllergyIntolerance', 'associatedEncounter')}/*")),
     _mutants("OC/GE-093", set_to("AllergyIntolerance/type", "mutant")),
     _mutants("OC/GE-095 OC/GE-096", set_to("AllergyIntolerance/criticality", "")),
     _gone("AllergyIntolerance", onsetDateTime="OC/GE-099"),

@@ -17,7 +17,7 @@ from gpconnect_messaging.specification import Version
 from gpconnect_messaging.usecases import Code
 from gpconnect_messaging.usecases.redaction import redacted
 from gpconnect_messaging.visible import visible
-from tests.examples import REQUESTS, a_message
+from tests.examples import REQUESTS, a_message, messages_of
 
 FHIR = {"f": "http://hl7.org/fhir", "h": "http://www.w3.org/1999/xhtml"}
 PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
@@ -80,6 +80,13 @@ def test_the_message_definition_is_send_documents_own(specification: Version) ->
 @pytest.mark.requirement("GPCM-SD-CS-046", "2.0:GPCM-SD-042")
 def test_the_sender_reference_is_the_encounter(specification: Version) -> None:
     message = a_message(specification)
+    assert handling(message, "SenderReference") == message.request.encounter
+
+
+@pytest.mark.requirement("GPCM-SD-OC-145", "GPCM-SD-GE-272")
+@pytest.mark.parametrize("name", ["online-consultation-1.5", "generic-document-1.5"])
+def test_of_every_use_case_the_sender_reference_is_the_encounter(name: str) -> None:
+    (message,) = messages_of(name)
     assert handling(message, "SenderReference") == message.request.encounter
 
 

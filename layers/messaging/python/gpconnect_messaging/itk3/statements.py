@@ -113,7 +113,7 @@ class _Statements:
         }
 
     def allergy(self, item: CodedItem) -> Iterator[Resource]:
-        # No associatedEncounter, which GE-088 advises: FHIR STU3 allows that extension in an Encounter alone.
+        # GE-088 wants an extension here that FHIR STU3 allows in an Encounter alone.
         ended = {}
         if item.end:
             dates = _inner(

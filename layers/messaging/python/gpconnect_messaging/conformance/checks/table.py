@@ -27,6 +27,7 @@ _RULES: dict[str, Callable[..., Rule]] = {
     "present?": partial(has, optional=True),
     "absent": lacks,
     "is": fixed,
+    "is?": partial(fixed, optional=True),
     "coded": coded,
     "described": described,
     "refers": refers,
