@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from gpconnect_messaging.conformance.invariants import INVARIANTS
+from gpconnect_messaging.conformance.tree import read
 from gpconnect_messaging.conformance.validation import Verdict, validate_bytes
 from tests.conformance.random_mutants import FHIR, MUTATIONS, mutants
 from tests.conformance.samples import ROLES, sample
@@ -69,6 +71,19 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         "2.0", "PROFILE-CareConnect-Patient-1", r"System/CareConnect-NHSNumberVerificationStatus-1", "System/X-1"
     ),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("MedicationStatement", {"taken": "unk", "reasonNotTaken": [{"text": "x"}]}),
+        ("Range", {"low": {"value": 1}, "high": {"unit": "kg"}}),
+        ("Range", {"low": {"value": 2}, "high": {"value": 1}}),
+    ],
+)
+def test_an_invariant_of_a_type_is_broken(kind: str, content: dict[str, Any]) -> None:
+    node = read(json.dumps({"resourceType": kind, **content}).encode()).root
+    assert not all(holds(node) for _, holds in INVARIANTS[kind])
 
 
 def broken(body: bytes) -> set[str]:

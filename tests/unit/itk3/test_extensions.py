@@ -15,6 +15,7 @@ from tests.conformance.drawn_requests import drafts
 from tests.examples import REQUESTS, messages_of, written
 
 NHS, UK = "https://fhir.nhs.uk/STU3/StructureDefinition/", "https://fhir.hl7.org.uk/STU3/StructureDefinition/"
+HL7 = "http://hl7.org/fhir/StructureDefinition/"
 GPC = NHS + "Extension-CareConnect-GPC-"
 REPEATS = {"url": "numberOfRepeatPrescriptionsIssued", "valueUnsignedInt": 1}
 CODED = {"valueCodeableConcept": {"text": "x"}}
@@ -44,8 +45,11 @@ def request(*parts: dict[str, Any]) -> list[str]:
     ("found", "told"),
     [
         (condition(url=f"{GPC}ConditionEpisode-1", valueCode="new"), None),
-        (condition(url="http://hl7.org/fhir/StructureDefinition/condition-outcome", **CODED), None),
+        (condition(url=f"{HL7}condition-outcome", **CODED), None),
         (condition(url="https://example.org/x", valueCode="new"), "Condition.extension[0].url: is named by no"),
+        # An Encounter's, and one that only a modifierExtension may be:
+        (condition(url=f"{HL7}encounter-associatedEncounter", valueReference={"reference": "x"}), "may stand at Encounter"),
+        (condition(url=f"{HL7}observation-focal-subject", **CODED), ".url: is named by no published"),
         (condition(url=f"{UK}Extension-CareConnect-PrescribingAgency-1", **CODED), ".url: is named by no published"),
         (condition(url=f"{GPC}DateRecorded-1", valueDateTime="2026"), "may stand at Immunization or Procedure alone"),
         (condition(url=f"{GPC}ConditionEpisode-1", valueString="new"), "must hold a value of type code"),

@@ -46,7 +46,11 @@ def test_the_invalid_sample_names_each_broken_field() -> None:
         ("practitioner__hcpc_number", "123456", "practitioner.hcpc_number"),
         ("practitioner__nmc_number", "12A34567", "practitioner.nmc_number"),
         ("practitioner__identifiers", [{"system": "staff", "value": "7"}], "practitioner.identifiers[0].system"),
-        ("practitioner__identifiers", [{"system": "urn:oid:9", "value": "7"}], "practitioner.identifiers[0].system"),
+        (
+            "practitioner__identifiers",
+            [{"system": "urn:oid:1.2.3", "value": "7"}],
+            "practitioner.identifiers[0].system",
+        ),
         (
             "practitioner__identifiers",
             [{"system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9658218865"}],

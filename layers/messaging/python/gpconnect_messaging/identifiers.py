@@ -33,10 +33,10 @@ PROFESSIONAL_SYSTEMS = {
 }
 """The systems of a professional's numbers, by the names that requests use."""
 URI = (
-    "(https?://[a-z0-9-]+([.][a-z0-9-]+)+(/[A-Za-z0-9._~-]+)*|urn:oid:[0-2]([.](0|[1-9][0-9]{0,19})){1,20}"
+    "(https?://[a-z0-9-]+([.][a-z0-9-]+)+(/[A-Za-z0-9._~-]+)*|urn:oid:[0-2]([.](0|[1-9][0-9]{0,19})){3,20}"
     "|urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 )
-URI_RULE = "a URI that begins with https://, http://, urn:oid: or urn:uuid:"
+URI_RULE = "a URI such as https://clinic.example/Id/staff, urn:oid: with four numbers or more, or urn:uuid:"
 """The URIs of local systems. Validators of FHIR refuse a wrong OID or UUID, and some systems' values."""
 NHS_NUMBER_SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
 

@@ -66,6 +66,8 @@ def _in_time(first: str, second: str) -> Callable[[Node], bool]:
 
 
 def _low_before_high(node: Node) -> bool:
+    if node.at("low", "value") and node.first("high") and not node.at("high", "value"):
+        return False
     try:
         low, high = (Decimal(node.text(name, "value") or "NaN") for name in ("low", "high"))
         return not low > high
@@ -200,6 +202,7 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
         ("lst-2: only a list of changes has deleted entries",
          lambda node: node.text("mode") == "changes" or not node.at("entry", "deleted")),
     ),
+    "MedicationStatement": (_only_if("mst-1", "reasonNotTaken", "taken", "n"),),
     "MedicationDispense": (
         ("mdd-1: nothing is handed over before it is prepared", _in_time("whenPrepared", "whenHandedOver")),
     ),

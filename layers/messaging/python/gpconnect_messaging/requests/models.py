@@ -96,7 +96,9 @@ class LocalIdentifier(Part):
     @model_validator(mode="after")
     def _of_a_local_system(self) -> Self:
         if self.system in {NHS_NUMBER_SYSTEM, *PROFESSIONAL_SYSTEMS.values()}:
-            raise ValueError("system: has a field of its own: write the value there")
+            raise ValueError(
+                "system: is that of the NHS number or of a register of clinicians: those have fields of their own"
+            )
         return self
 
 
