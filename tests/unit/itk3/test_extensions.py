@@ -48,7 +48,7 @@ def request(*parts: dict[str, Any]) -> list[str]:
         (condition(url=f"{HL7}condition-outcome", **CODED), None),
         (condition(url="https://example.org/x", valueCode="new"), "Condition.extension[0].url: is named by no"),
         # An Encounter's, and one that only a modifierExtension may be:
-        (condition(url=f"{HL7}encounter-associatedEncounter", valueReference={"reference": "x"}), "may stand at Encounter"),
+        (condition(url=f"{HL7}encounter-associatedEncounter", valueReference={"display": "x"}), "may stand at Enc"),
         (condition(url=f"{HL7}observation-focal-subject", **CODED), ".url: is named by no published"),
         (condition(url=f"{UK}Extension-CareConnect-PrescribingAgency-1", **CODED), ".url: is named by no published"),
         (condition(url=f"{GPC}DateRecorded-1", valueDateTime="2026"), "may stand at Immunization or Procedure alone"),
