@@ -5,6 +5,7 @@ The comparison knows nothing of FHIR's types: it flattens JSON and XML to paths 
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -124,8 +125,12 @@ def differences(example: Iterator[tuple[str, str]], found: etree._Element, patie
     return [*(expected - got), *(got - expected)]
 
 
+UNPUBLISHED = re.compile("is named by no published profile|may stand at .* alone|must hold|is not taken: a receiver")
+"""Why an example with an extension is refused: no profile of STU3 in England names it, or names it so."""
+
+
 def test_hl7s_examples_come_out_as_they_went_in() -> None:
-    equal, refused, skipped = 0, [], 0
+    equal, refused, extended, skipped = 0, [], 0, 0
     for path in examples():
         example = within_the_rules(parsed(path.read_text(encoding="utf-8")))
         content, kind = unparsed(example), example["resourceType"]
@@ -134,13 +139,17 @@ def test_hl7s_examples_come_out_as_they_went_in() -> None:
             continue
         try:
             found, patient = in_the_message(content, JSON, kind)
-        except RequestRefusedError:
-            refused.append(path.stem)
+        except RequestRefusedError as error:
+            if all(UNPUBLISHED.search(str(reason)) for reason in error.reasons):
+                extended += 1
+            else:
+                refused.append(path.stem)
             continue
         assert differences(flat_json(example), found, patient) == [], path.stem
         equal += 1
     # The one that is refused leaves out Questionnaire.item.linkId, which STU3 requires.
-    assert (equal, refused, skipped) == (254, ["Questionnaire-qs1"], 0)
+    assert (equal + extended, refused, skipped) == (254, ["Questionnaire-qs1"], 0)
+    assert extended <= 18
 
 
 def test_hl7s_examples_are_the_same_in_xml() -> None:
@@ -150,7 +159,10 @@ def test_hl7s_examples_are_the_same_in_xml() -> None:
         raw, kind = unparsed(example).encode(), frozenset([example["resourceType"]])
         if path.stem == "Questionnaire-qs1":
             continue
-        from_json = read_supplied(0, JSON, raw, kind)
+        try:
+            from_json = read_supplied(0, JSON, raw, kind)
+        except RequestRefusedError:
+            continue  # the test above says why
         (xml,) = to_xml(from_json.content)
         assert isinstance(xml, bytes)
         from_xml = read_supplied(0, XML, xml, kind)
