@@ -93,9 +93,9 @@ def conditions_page() -> str:
     return page(
         "Conditions of conformance",
         "`infra/documentation/standings.txt`",
-        "Requirements that the product meets only if somebody sees to something, and who that is. See to every one, or "
-        "write into your safety case why not. [Conformance](../conformance.md) has the requirements, and how they are "
-        "shown; [Responsibilities](responsibilities.md) has your other duties.",
+        "Requirements that the product meets only if a person outside it sees to something, and who that is. See to "
+        "every one, or write into your safety case why not. [Conformance](../conformance.md) has the requirements, and "
+        "how they are shown; [Responsibilities](responsibilities.md) has your other duties.",
         table(
             ("who", "sees to it that", "settings, and fields of a request", "requirements"),
             (

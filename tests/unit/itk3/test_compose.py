@@ -454,20 +454,23 @@ def test_the_time_of_a_message_may_not_decide_its_ids() -> None:
     assert early.message_id == late.message_id
 
 
-@pytest.mark.parametrize(("specification", "version", "told"), [("2.0", 1, 0), ("2.0", 2, 2), ("1.5", 2, 0)])
+@pytest.mark.parametrize(("specification", "version", "times"), [("2.0", 1, 0), ("2.0", 2, 2), ("1.5", 2, 0)])
 def test_a_replacement_of_2_0_names_its_version_in_the_meta_of_bundle_and_composition(
-    specification: str, version: int, told: int
+    specification: str, version: int, times: int
 ) -> None:
     body = written(a_message(Version(specification), version=version))
-    assert body.count(b'<meta><versionId value="2"/>') == told
+    assert body.count(b'<meta><versionId value="2"/>') == times
     assert body == written(a_message(Version(specification), version=version)), "a repeat gives the same bytes"
 
 
 def test_a_document_that_names_no_care_setting_has_the_mailboxs() -> None:
     message = a_message(Version.V2_0, care_setting=None)
-    told = replace(message, mailbox=replace(message.mailbox, care_setting="789718008 Cardiology service"))
-    own = replace(told, request=told.request.model_copy(update={"care_setting": Concept(code="27113001", display="x")}))
-    assert [message.care_setting, told.care_setting, own.care_setting] == [
+    by_default = replace(message, mailbox=replace(message.mailbox, care_setting="789718008 Cardiology service"))
+    own = replace(
+        by_default,
+        request=by_default.request.model_copy(update={"care_setting": Concept(code="27113001", display="x")}),
+    )
+    assert [message.care_setting, by_default.care_setting, own.care_setting] == [
         None, Code("789718008", "Cardiology service"), Code("27113001", "x"),
     ]  # fmt: skip
 

@@ -42,7 +42,7 @@ def request(*parts: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("found", "told"),
+    ("found", "sentence"),
     [
         (condition(url=f"{GPC}ConditionEpisode-1", valueCode="new"), None),
         (condition(url=f"{HL7}condition-outcome", **CODED), None),
@@ -70,9 +70,11 @@ def request(*parts: dict[str, Any]) -> list[str]:
         ),
     ],
 )  # fmt: skip
-def test_an_extension_is_published_and_stands_and_holds_what_is_published(found: list[str], told: str | None) -> None:
-    assert len(found) == (told is not None), found
-    assert told is None or told in found[0]
+def test_an_extension_is_published_and_stands_and_holds_what_is_published(
+    found: list[str], sentence: str | None
+) -> None:
+    assert len(found) == (sentence is not None), found
+    assert sentence is None or sentence in found[0]
 
 
 def test_no_message_of_ours_has_an_extension_that_no_profile_names() -> None:

@@ -84,7 +84,8 @@ def broken_requirements(
     )
     message = MessageUnderTest(read(text), Headers.of(envelope), specification=specification, use_case=use_case)
     results = _run(message, _selected(*_selection(message)))
-    return [_broken(check, violation, {}) for check, result in results for violation in result.violations]
+    paths: dict[int, str] = {}
+    return [_broken(check, violation, paths) for check, result in results for violation in result.violations]
 
 
 def warnings(findings: Iterable[Finding]) -> tuple[str, ...]:

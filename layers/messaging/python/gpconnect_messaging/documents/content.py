@@ -152,10 +152,11 @@ def _organisation(request: Request, design: Design) -> dict[str, str]:
     }
     if request.consultation.confidential:  # GPCM-SD-CS-008
         return always
-    clinicians = [*([request.practitioner] if request.practitioner else []), *request.other_practitioners]
     organisation = request.organisation
     return always | {
-        "clinician": "; ".join(", ".join(filter(None, [one.name.text, one.role])) for one in clinicians),
+        "clinician": "; ".join(
+            ", ".join(filter(None, [one.name.text, one.role])) for one in request.clinicians.values()
+        ),
         "organisation_phone": wording.telephone(organisation.phone),
         "organisation_email": organisation.email or "",
         "branch": organisation.branch or "",

@@ -87,8 +87,8 @@ class Message:
         """The kind of service that sends the document: the request's, or else the mailbox's."""
         if concept := self.request.care_setting:
             return Code(concept.code, concept.display)
-        told = self.mailbox.care_setting and "care_setting" in self.use_case.takes
-        if not told or self.request.consultation.confidential:
+        has_default = self.mailbox.care_setting and "care_setting" in self.use_case.takes
+        if not has_default or self.request.consultation.confidential:
             return None
         return Code(*self.mailbox.care_setting.split(" ", 1))
 

@@ -90,7 +90,7 @@ def parties(request: Request, supplied: Iterable[tuple[tuple[str, ...], Json]]) 
 
     `supplied` are the names and contents of the ready resources.
     """
-    patient, practitioner, relative = request.patient, request.practitioner, request.related_person
+    patient, relative = request.patient, request.related_person
     known = {
         "Patient/patient": _party(
             patient.name,
@@ -101,10 +101,7 @@ def parties(request: Request, supplied: Iterable[tuple[tuple[str, ...], Json]]) 
             request.organisation.name, ("ods-organization-code", request.organisation.ods_code)
         ),
     }
-    if practitioner:
-        known["Practitioner/practitioner"] = _practitioner(practitioner)
-    for number, other in enumerate(request.other_practitioners, 1):
-        known[f"Practitioner/other-{number}"] = _practitioner(other)
+    known |= {f"Practitioner/{name}": _practitioner(one) for name, one in request.clinicians.items()}
     if relative:
         known["RelatedPerson/related-person"] = _party(relative.name)
     for names, content in supplied:

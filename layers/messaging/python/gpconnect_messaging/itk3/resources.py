@@ -175,10 +175,7 @@ def _parts(message: Message) -> dict[str, str]:
     """Map the names by which a supplied resource refers to the message's parts to ids."""
     request = message.request
     parts = {"Patient/patient": "Patient", "Organization/organisation": "Organization"}
-    if request.practitioner:
-        parts["Practitioner/practitioner"] = "Practitioner"
-    for number in range(1, len(request.other_practitioners) + 1):
-        parts[f"Practitioner/other-{number}"] = f"Practitioner/{number}"
+    parts |= {f"Practitioner/{name}": _clinician_role(name) for name in request.clinicians}
     if request.related_person:
         parts["RelatedPerson/related-person"] = "RelatedPerson"
     if request.device:
@@ -425,10 +422,12 @@ def _patient(message: Message) -> Resource:
 
 
 def _clinicians(message: Message) -> list[tuple[str, Practitioner]]:
-    """List the clinicians, each with the role that the id is derived from."""
-    request = message.request
-    first = [("Practitioner", request.practitioner)] if request.practitioner else []
-    return first + [(f"Practitioner/{number}", one) for number, one in enumerate(request.other_practitioners, 1)]
+    """List the clinicians, with the roles that their ids are derived from."""
+    return [(_clinician_role(name), one) for name, one in message.request.clinicians.items()]
+
+
+def _clinician_role(name: str) -> str:
+    return "Practitioner" if name == "practitioner" else name.replace("other-", "Practitioner/")
 
 
 def _author_roles(message: Message) -> list[str]:
@@ -488,8 +487,8 @@ def _meta(profile: str) -> Resource:
 
 def _replacement_version(message: Message) -> Resource:
     """The version of a replacement, as 2.0.2 advises ("How to handle updates to documents")."""
-    told = message.version > 1 and message.specification.version_in_meta
-    return {"versionId": str(message.version)} if told else {}
+    is_named = message.version > 1 and message.specification.version_in_meta
+    return {"versionId": str(message.version)} if is_named else {}
 
 
 def _entry(resource: Resource) -> Resource:

@@ -545,6 +545,12 @@ class Request(_Root):
             (f"resources[{number}]", file.key) for number, file in enumerate(self.resources) if file.key
         ]
 
+    @property
+    def clinicians(self) -> dict[str, Practitioner]:
+        """The practitioner and the others, by the names that ready resources have for them."""
+        first = {"practitioner": self.practitioner} if self.practitioner else {}
+        return first | {f"other-{number}": one for number, one in enumerate(self.other_practitioners, 1)}
+
     def with_number_status(self, status: str) -> "Request":
         """Return the request with this verification status of the NHS number."""
         return self.model_copy(update={"patient": self.patient.model_copy(update={"nhs_number_status": status})})

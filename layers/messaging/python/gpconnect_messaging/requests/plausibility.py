@@ -21,6 +21,7 @@ _FUTURE = "lies in the future: check the date, and the offset from UTC"
 
 def implausible(request: Request, now: datetime) -> Iterator[Reason]:
     """Yield a reason for every implausible date or time of the request; `now` has an offset."""
+    today = uk_local(now).date()
     yield from _births(request, now)
     happened = dict(_happened(request))
     for field, time in happened.items():
@@ -30,7 +31,7 @@ def implausible(request: Request, now: datetime) -> Iterator[Reason]:
     event = request.event
     about_the_patient = {**happened, "event.start": event and event.start, "event.end": event and event.end}
     for field, at in about_the_patient.items():
-        if at and uk_local(at).date() < request.patient.birth_date <= uk_local(now).date():
+        if at and uk_local(at).date() < request.patient.birth_date <= today:
             yield Reason(field, "lies before the patient's birth: check both dates")
     consultation = request.consultation
     for field, at in (("consultation.start", consultation.start), ("consultation.end", consultation.end)):
@@ -48,9 +49,9 @@ def implausible(request: Request, now: datetime) -> Iterator[Reason]:
         for index, item in enumerate(section.items):
             for name, date_of in (("start", item.start), ("end", item.end)):
                 field = f"consultation.sections[{number}].items[{index}].{name}"
-                if date_of and date_of < request.patient.birth_date <= uk_local(now).date():
+                if date_of and date_of < request.patient.birth_date <= today:
                     yield Reason(field, "lies before the patient's birth: check both dates")
-                if date_of and date_of > uk_local(now).date() and item.kind != "medication":
+                if date_of and date_of > today and item.kind != "medication":
                     yield Reason(field, "lies in the future: check the date")
     for index, attachment in enumerate(consultation.unsent_attachments):
         if attachment.created > now + CLOCKS_DIFFER:
