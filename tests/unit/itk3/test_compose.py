@@ -358,6 +358,7 @@ def test_an_envelope_survives_its_storage_and_does_not_show_itself() -> None:
     assert "WRIGHT" not in repr(original)
 
 
+@settings(deadline=None)  # the first message imports the FHIR models
 @given(document=st.binary(max_size=2000), cuts=st.lists(st.integers(1, 700), max_size=10))
 def test_however_a_document_is_cut_its_base64_is_whole_and_the_announced_size_exact(
     document: bytes, cuts: list[int]
