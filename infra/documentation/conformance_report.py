@@ -18,7 +18,7 @@ from html import escape
 from pathlib import Path
 
 from gpconnect_messaging.conformance.checks import CHECKS
-from infra.documentation.requirements import Kind, Requirement, Standing, because, requirements
+from infra.documentation.requirements import MEANINGS, Kind, Requirement, Standing, because, requirements
 
 _VERSIONS = {"1.5": "Version 1.5", "2.0": "Version 2.0", "": "ITK3, FHIR and profiles"}
 
@@ -35,12 +35,7 @@ class RequirementStatus(StrEnum):
     OPEN = "not shown"
 
 
-_MEANINGS = {
-    RequirementStatus.MET: "tests that cite it passed, and it holds for every message",
-    RequirementStatus.CONDITIONAL: "tests that cite it passed, and it holds on the conditions that are given",
-    RequirementStatus.DEVIATION: "another requirement or FHIR forbids it as it is worded; the reason is given",
-    RequirementStatus.RECEIVER: "binds the receiving system",
-    RequirementStatus.NOT_APPLICABLE: "does not bind this product; the reason is given",
+_MEANINGS = {RequirementStatus(standing): words for standing, words in MEANINGS.items()} | {
     RequirementStatus.FAILING: "a test that cites it failed",
     RequirementStatus.OPEN: "no test that ran cites it",
 }

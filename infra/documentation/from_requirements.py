@@ -9,7 +9,16 @@ from gpconnect_messaging.conformance.checks import CHECKS
 from gpconnect_messaging.conformance.checks.check import Level
 from gpconnect_messaging.specification import Version
 from infra.assurance.tools import PROJECT
-from infra.documentation.requirements import Condition, Kind, Requirement, Standing, because, conditions, requirements
+from infra.documentation.requirements import (
+    MEANINGS,
+    Condition,
+    Kind,
+    Requirement,
+    Standing,
+    because,
+    conditions,
+    requirements,
+)
 from infra.documentation.tables import NEW_LINE, code, page, table
 
 _SUPPLIER_TESTS = {
@@ -118,17 +127,10 @@ def _headline() -> str:
     counts = Counter((one.standing, one.level) for one in requirements())
     return table(
         ("", *Level, "what that means"),
-        ((standing, *(str(counts[standing, level]) for level in Level), _MEANINGS[standing]) for standing in Standing),
+        ((standing, *(str(counts[standing, level]) for level in Level), MEANINGS[standing]) for standing in Standing),
     )
 
 
-_MEANINGS = {
-    Standing.ALWAYS: "for every message that the product sends, or in everything that it does",
-    Standing.CONDITIONAL: "on conditions, which are given; a SHOULD is a warning where it is broken",
-    Standing.RECEIVER: "binds the system that receives",
-    Standing.DEVIATION: "another requirement, FHIR or a later release says otherwise; the reason is given",
-    Standing.NOT_APPLICABLE: "does not bind this product; the reason is given",
-}
 _HEAD = ("requirement", "level", "summary", "shown by")
 
 

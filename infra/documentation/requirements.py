@@ -38,6 +38,16 @@ class Standing(StrEnum):
     NOT_APPLICABLE = "not applicable"
 
 
+MEANINGS = {
+    Standing.ALWAYS: "for every message that the product sends, or in everything that it does",
+    Standing.CONDITIONAL: "on conditions, which are given; a SHOULD is a warning where it is broken",
+    Standing.RECEIVER: "binds the system that receives",
+    Standing.DEVIATION: "another requirement, FHIR or a later release says otherwise; the reason is given",
+    Standing.NOT_APPLICABLE: "does not bind this product; the reason is given",
+}
+"""What the standings mean, for a reader."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """What must be true for requirements to be met, who sees to it, and the settings and request fields concerned."""
