@@ -412,6 +412,14 @@ _ITK3_ROWS: list[list[Mutant]] = [
     _mutants("FHIR-SR-05", set_to(f"{_handling('MessageDefinition')}//reference", "Send Document")),
     _mutants("FHIR-SR-06", remove(_handling("LocalExtension"))),
     _mutants("FHIR-CC-02", remove("Encounter/identifier/value"), "online"),
+    _mutants("FHIR-CC-02", remove("Device/type"), "online"),
+    _mutants("FHIR-CC-02", remove("List/identifier/value"), "online"),
+    _mutants("FHIR-CC-02", remove("AllergyIntolerance/assertedDate"), "online"),
+    _mutants("FHIR-CC-02", remove("Observation/code/coding/display"), "online"),
+    _mutants("FHIR-CC-02", put("Observation/code/coding", "<version value='1'/>"), "online"),
+    _mutants("FHIR-CC-02", repeat("Observation/code/coding"), "online"),
+    _mutants("FHIR-CC-02", remove("MedicationRequest/medicationReference"), "generic"),
+    _mutants("FHIR-CC-02", repeat("MedicationRequest/extension"), "generic"),
     _mutants("FHIR-CC-04", set_to("Composition/section[2]/entry/reference", "urn:uuid:nowhere"), "online"),
     _mutants("FHIR-VER-01", remove("Bundle//Bundle/identifier")),
     [Mutant("2.0:GPC-CARE-SETTING", "2.0", False, remove("Composition/extension"))],
@@ -467,10 +475,6 @@ _FORM_ROWS: list[list[Mutant]] = [
     _mutants(
         "PROFILE-CareConnect-Organization-1", put(ORGANISATION, "<contact><name><text value='x'/></name></contact>")
     ),
-    _mutants("PROFILE-ITK-Device-1", remove("Device/type"), "online"),
-    _mutants("PROFILE-CareConnect-Encounter-1", remove("Encounter/identifier/system"), "online"),
-    _mutants("PROFILE-CareConnect-List-1", remove("List/identifier/value"), "online"),
-    _mutants("PROFILE-CareConnect-AllergyIntolerance-1", remove("AllergyIntolerance/assertedDate"), "online"),
 ]
 
 

@@ -4,8 +4,9 @@
 
 One line a type: the base, then the elements in order as `name:type` with a mark (`?` 0..1, `!` 1..1, `*` 0..n, `+`
 1..n); `(… …)` holds alternatives; `Reference|Patient|Group` names the resources that a reference may be to. A line that
-starts with `=` gives the codes of a required value set. The schema does not say what a reference may be to: HL7's
-definitions of the resources do, which come with HAPI's validator (`hapi-fhir-validation-resources-dstu3`).
+starts with `=` gives the codes of a required value set. The schema does not say what a reference may be to, nor which
+quantity has no comparator: HL7's definitions of the resources do, which come with HAPI's validator
+(`hapi-fhir-validation-resources-dstu3`).
 """
 
 import sys
@@ -22,7 +23,7 @@ _Element = etree._Element
 def table(schema: Path, *definitions: Path) -> str:
     """Write the table for every resource and every type that they use; without definitions, with no targets."""
     root = etree.parse(str(schema)).getroot()
-    targets = {where: kinds for path in definitions for where, kinds in _targets(path)}
+    narrower = {where: kind for path in definitions for where, kind in _narrower(path)}
     types = {str(element.get("name")): element for element in root.findall(f"{_XS}complexType")}
     lists = {str(element.get("name")): element for element in root.findall(f"{_XS}simpleType")}
     lines: dict[str, str] = {}
@@ -31,7 +32,7 @@ def table(schema: Path, *definitions: Path) -> str:
     resources = [str(resource.get("ref")) for resource in container.iter(f"{_XS}element")]
     wanted = [(name, name) for name in ("Extension", *resources)]
     while wanted:
-        name, path = wanted.pop()
+        name, path = wanted.pop(0)  # a type that stands at two paths is defined at the shorter one
         if name in lines or name not in types:
             continue
         if (codes := lists.get(f"{name}-list")) is not None:
@@ -42,9 +43,11 @@ def table(schema: Path, *definitions: Path) -> str:
         extension = types[name].find(f".//{_XS}extension")
         base = "" if extension is None else str(extension.get("base"))
         sequence = types[name].find(f".//{_XS}sequence")
-        parts, used = _elements(sequence, path, targets) if sequence is not None else ([], [])
+        parts, used = _elements(sequence, path, narrower) if sequence is not None else ([], [])
         lines[name] = " ".join([name, base or "-", *parts])
         wanted += [(base, base), *used]
+    if narrower:
+        lines["SimpleQuantity"] = "SimpleQuantity Quantity"
     return "".join(f"{lines[name]}\n" for name in sorted(lines))
 
 
@@ -54,18 +57,22 @@ def _mark(element: _Element) -> str:
 
 _FHIR = "{http://hl7.org/fhir}"
 _ANY = "http://hl7.org/fhir/StructureDefinition/Resource"
+_SIMPLE_QUANTITY = "http://hl7.org/fhir/StructureDefinition/SimpleQuantity"
 
 
-def _targets(definitions: Path) -> Iterator[tuple[str, str]]:
-    """Give the types that a reference may be to, by the element's path: `|Patient|Group`."""
+def _narrower(definitions: Path) -> Iterator[tuple[str, str]]:
+    """Give types that the schema does not have, by the element's path: `Reference|Patient|Group`, `SimpleQuantity`."""
     for element in etree.parse(str(definitions)).iterfind(f".//{_FHIR}snapshot/{_FHIR}element"):
         path = str(element.find(f"{_FHIR}path").get("value"))  # type: ignore[union-attr]
         urls = {str(target.get("value")) for target in element.iterfind(f"{_FHIR}type/{_FHIR}targetProfile")}
         if urls and _ANY not in urls:
-            yield path.replace("[x]", "Reference"), "".join(sorted(f"|{url.rpartition('/')[2]}" for url in urls))
+            targets = "".join(sorted(f"|{url.rpartition('/')[2]}" for url in urls))
+            yield path.replace("[x]", "Reference"), f"Reference{targets}"
+        if any(profile.get("value") == _SIMPLE_QUANTITY for profile in element.iterfind(f"{_FHIR}type/{_FHIR}profile")):
+            yield path.replace("[x]", "Quantity"), "SimpleQuantity"
 
 
-def _elements(sequence: _Element, path: str, targets: dict[str, str]) -> tuple[list[str], list[tuple[str, str]]]:
+def _elements(sequence: _Element, path: str, narrower: dict[str, str]) -> tuple[list[str], list[tuple[str, str]]]:
     parts: list[str] = []
     used: list[tuple[str, str]] = []
     for element in sequence:
@@ -75,7 +82,8 @@ def _elements(sequence: _Element, path: str, targets: dict[str, str]) -> tuple[l
             name = member.get("name") or str(member.get("ref")).rpartition(":")[2]
             kind = str(member.get("type") or "xhtml")
             used.append((kind, f"{path}.{name}" if "." in kind else kind))
-            names.append(f"{name}:{kind}{targets.get(f'{path}.{name}', '') if kind == 'Reference' else ''}")
+            known = kind if kind not in ("Reference", "Quantity") else narrower.get(f"{path}.{name}", kind)
+            names.append(f"{name}:{known}")
         if element.tag == f"{_XS}choice":
             parts.append(f"({' '.join(names)}){_mark(element)}")
         elif names:

@@ -34,6 +34,7 @@ from tests.conformance.random_mutants import mutants
 from tests.examples import REQUESTS, ROOT, messages_of, spec_file
 
 PROGRAM = Path(__file__).parent / "fhir_validator" / "Validate.java"
+EXTENSIONS = ROOT / "layers" / "messaging" / "python" / "gpconnect_messaging" / "itk3" / "extensions.txt"
 CLASSPATH = ROOT / ".build" / "fhir-validator" / "classpath.txt"
 SAMPLES = sorted(folder.name for folder in REQUESTS.iterdir() if folder.name not in {"invalid", "withdrawal"})
 ORIGINAL, REPLACEMENT = 1, 2
@@ -138,7 +139,10 @@ def _validate(specifications: Path, files: list[Path]) -> dict[str, list[Issue]]
     # The quickest way to a short run: no optimising compiler, one collector thread.
     command = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", CLASSPATH.read_text(), str(PROGRAM)]
     done = subprocess.run(
-        [*command, str(specifications), *map(str, files)], capture_output=True, encoding="utf-8", check=False
+        [*command, str(specifications), str(EXTENSIONS), *map(str, files)],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, list[Issue]] = defaultdict(list, {file.stem: [] for file in files})

@@ -58,6 +58,7 @@ def test_the_online_consultations_true_faults_are_found() -> None:
     assert (transmission.specification, transmission.use_case) == (Version.V1_5, UseCase.ONLINE_CONSULTATION)
     assert broken(findings) == {
         "STU3-ORDER",
+        "STU3-VALUE",  # full URLs such as urn:uuid:OC-Observation-1
         "NHS-NUMBER",
         "GPCM-SD-OC-147",  # it says ConsultationSummary
         "GPCM-SD-OC-006",  # the title has another capital letter
@@ -81,7 +82,8 @@ def test_published_responses_are_read_and_told_what_they_lack(name: str) -> None
 
 def test_the_table_of_elements_is_that_of_the_schema() -> None:
     written = STRUCTURE.read_text(encoding="ascii")
-    assert re.sub(r"(?<=:Reference)[|][|A-Za-z]+", "", written) == table(spec_file("schema/fhir-single.xsd"))
+    as_in_the_schema = re.sub(r"(?<=:Reference)[|][|A-Za-z]+", "", written.replace("SimpleQuantity Quantity\n", ""))
+    assert as_in_the_schema.replace(":SimpleQuantity", ":Quantity") == table(spec_file("schema/fhir-single.xsd"))
 
 
 @pytest.mark.parametrize(

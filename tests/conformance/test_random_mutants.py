@@ -18,6 +18,7 @@ from gpconnect_messaging.conformance.validation import Verdict, validate_bytes
 from tests.conformance.random_mutants import FHIR, MUTATIONS, mutants
 from tests.conformance.samples import ROLES, sample
 
+_HL7, _ITK = "http://hl7.org/fhir", "https://fhir.nhs.uk/STU3/StructureDefinition"
 _NOWHERE = "urn:uuid:00000000-0000-4000-8000-000000000000"
 # The kind, the sample, the check that must find it, and what is done to the message as text.
 FAULTS: dict[str, tuple[str, str, str, str]] = {
@@ -64,6 +65,18 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         "2.0", "STU3-INVARIANT", r'(url="SenderReference">)', r'\1<extension url="x"><valueCode value="x"/></extension>'
     ),
     "extension without an address": ("2.0", "STU3-VALUE", r'(<extension url=")https:[^"]*', r"\1x"),
+    "care setting without its words": (
+        "generic", "STU3-INVARIANT", r"</DocumentReference>",
+        f'<extension url="{_ITK}/Extension-ITK-CareSettingType-1"><valueCodeableConcept><coding>'
+        '<system value="http://snomed.info/sct"/><code value="789718008"/></coding>'
+        "</valueCodeableConcept></extension></DocumentReference>",
+    ),
+    "OID of too few numbers": ("2.0", "STU3-VALUE", r'(<identifier><system value=")[^"]*', r"\1urn:oid:1.2.3"),
+    "UUID in capitals": ("2.0", "STU3-VALUE", r'(<identifier><system value=")[^"]*', rf"\1{_NOWHERE[:-3]}ABC"),
+    "on behalf of another, by no clinician": (
+        "generic", "STU3-REFERENCE", r"(<requester><agent><reference [^>]*>)(</agent>)(.*?<custodian>)?",
+        r"\1\2<onBehalfOf><reference value='x'/></onBehalfOf>\3",
+    ),
     "unknown verification status": (
         "2.0", "PROFILE-CareConnect-Patient-1", r'(VerificationStatus-1"/?><value.*?<code value=")[0-9]+', r"\g<1>99"
     ),
@@ -79,8 +92,19 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         ("MedicationStatement", {"taken": "unk", "reasonNotTaken": [{"text": "x"}]}),
         ("Range", {"low": {"value": 1}, "high": {"unit": "kg"}}),
         ("Range", {"low": {"value": 2}, "high": {"value": 1}}),
+        ("SimpleQuantity", {"value": 1, "comparator": "<"}),
+        ("Task", {"authoredOn": "2026-11-20", "lastModified": "2026-11-19"}),
+        ("CodeableConcept", {"coding": [{"system": f"{_HL7}/v2/0203", "code": "MR"}] * 2}),
+        ("Condition", {"clinicalStatus": "active", "severity": {"coding": [
+            {"system": "http://snomed.info/sct", "code": "24484000"}, {"system": f"{_HL7}/v2/0431", "code": "O"}]}}),
+        ("DocumentReference", {"type": {"coding": [
+            {"system": "http://loinc.org", "code": "34133-9"}, {"system": f"{_HL7}/v2/0431", "code": "O"}]}}),
+        ("Questionnaire", {"url": "HTTP://tests.example/throat"}),
+        ("Identifier", {"system": "mailto:someone@tests.example", "value": "1"}),
+        ("Coding", {"system": "ftp://tests.example/codes", "code": "1"}),
+        ("Coding", {"code": "1", "extension": [{"url": "https://tests.example/id", "valueId": "1"}] * 2}),
     ],
-)
+)  # fmt: skip
 def test_an_invariant_of_a_type_is_broken(kind: str, content: dict[str, Any]) -> None:
     node = read(json.dumps({"resourceType": kind, **content}).encode()).root
     assert not all(holds(node) for _, holds in INVARIANTS[kind])

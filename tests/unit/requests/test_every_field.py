@@ -58,7 +58,7 @@ RULES = {
     "say that it is": 6,
     "lies before its start": 6,
     "must be exactly one of": 6,
-    "those have fields of their own": 6,
+    "which no local identifier has": 6,
     "value.day is for answers": 6,
     "components: each holds": 6,
     "must have either a key or content": 6,

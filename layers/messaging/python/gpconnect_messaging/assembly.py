@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from gpconnect_messaging.conformance import broken_requirements
+from gpconnect_messaging.conformance import Finding, broken_requirements
 from gpconnect_messaging.conformance.validation import warnings
 from gpconnect_messaging.documents.report import ReportRenderer, as_carried, with_report
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import Supplied, read_supplied
 from gpconnect_messaging.requests.models import Request
-from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
+from gpconnect_messaging.requests.refusal import MOST_REASONS, Reason, RequestRefusedError
 from gpconnect_messaging.sizes import in_megabytes
 from gpconnect_messaging.usecases import USE_CASES
 
@@ -104,11 +104,17 @@ def require_fhir(message: Message, document_sizes: Sequence[int] = ()) -> Compos
         raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
 
 
+def _reason(finding: Finding) -> Reason:
+    if finding.path.startswith("resources["):
+        return Reason(finding.path.replace("/", "."), f"{finding.message} ({finding.id})")
+    return Reason(finding.id, f"{finding.message} ({finding.path})")
+
+
 def _require_conformance(message: Message, written: ComposedMessage) -> tuple[str, ...]:
     """Check that a written message meets every checkable MUST, and the mailbox's size limit; return the warnings."""
     broken = broken_requirements(written, envelope(message), message.mailbox.specification, message.use_case.name)
-    if refusing := [Reason(rule.id, f"{rule.message} ({rule.path})") for rule in broken if rule.is_broken_must]:
-        raise RequestRefusedError(refusing)
+    if refusing := list(dict.fromkeys(_reason(finding) for finding in broken if finding.is_broken_must)):
+        raise RequestRefusedError(refusing[:MOST_REASONS])
     limit = message.mailbox.max_message_bytes
     if written.size > limit:
         size = f"make a message of {in_megabytes(written.size)}"

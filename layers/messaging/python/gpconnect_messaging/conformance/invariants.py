@@ -47,6 +47,10 @@ def _never_if(rule: str, name: str, path: str, *values: str) -> Invariant:
     return words, lambda node: not _has(node, name) or node.text(*path.split(".")) not in values
 
 
+def _never(rule: str, name: str) -> Invariant:
+    return f"{rule}: there is no {name} here", lambda node: not _has(node, name)
+
+
 def _in_time(first: str, second: str) -> Callable[[Node], bool]:
     """Whether one time is not after another; times of different precision must differ where both are precise."""
 
@@ -96,8 +100,36 @@ def _sensible_item(node: Node) -> bool:
     return filled if kind == "group" else not (filled and kind == "display")
 
 
+def _described_once(node: Node) -> bool:
+    return len(node.all("extension")) < 2 or len({child.url for child in node.all("extension")}) > 1
+
+
+def _listed(concept: Node) -> list[Node]:
+    """List the codings of a concept whose system has a list of codes that a validator knows."""
+    return [coding for coding in concept.all("coding") if coding.text("system").startswith(_LISTED)]
+
+
+def _alone(concept: Node) -> bool:
+    return not _listed(concept) or len(concept.all("coding")) == 1
+
+
+def _care_setting(node: Node) -> bool:
+    if node.url != _CARE_SETTING:
+        return True
+    (concept, *_) = node.all("valueCodeableConcept") or [node]
+    codings = concept.all("coding")
+    whole = all(coding.text("system") and coding.text("code") and coding.text("display") for coding in codings)
+    return concept is not node and whole and not any(_has(part, "version") for part in codings)
+
+
+_CARE_SETTING = "https://fhir.nhs.uk/STU3/StructureDefinition/Extension-ITK-CareSettingType-1"
 _HL7 = "http://hl7.org/fhir/"
 _SNOMED_CT = "http://snomed.info/sct"
+_LISTED = (
+    _HL7, "urn:iso:std:iso:", "urn:ietf:bcp:", "http://unitsofmeasure.org", "https://www.usps.com/",
+    "http://dicom.nema.org/",
+)  # fmt: skip
+_ABSOLUTE_STARTS = ("http://", "https://", "urn:")
 
 
 @cache
@@ -106,10 +138,14 @@ def _hl7_codes() -> dict[str, frozenset[str]]:
     return {system: frozenset(codes) for system, *codes in map(str.split, text.splitlines())}
 
 
+def _absolute(uri: str) -> bool:
+    return not uri or uri.startswith(_ABSOLUTE_STARTS)
+
+
 def _coded(node: Node) -> bool:
     system = node.text("system")
     if not system.startswith(_HL7) or system.startswith(f"{_HL7}sid/"):  # another publisher's system
-        return bool(node.text("code")) if system == _SNOMED_CT else not system or ":" in system
+        return bool(node.text("code")) if system == _SNOMED_CT else _absolute(system)
     codes, code = _hl7_codes().get(system.removeprefix(_HL7)), node.text("code")
     return codes is not None and (not code or not codes or code in codes)
 
@@ -120,8 +156,12 @@ def _valued(node: Node) -> bool:
 
 _NHS_SYSTEMS = ("https://fhir.nhs.uk/Id/", "https://fhir.hl7.org.uk/Id/")
 _UCUM, _CURRENCY = "http://unitsofmeasure.org", "urn:iso:std:iso:4217"
-_ABSOLUTE: Invariant = ("a system is an absolute URI", lambda node: ":" in (node.text("system") or ":"))
-_CODED = (("a system is an absolute URI, and HL7 publishes the systems and codes of its own", _coded),)
+_ABSOLUTE: Invariant = (
+    "a system is a URI that begins with http://, https:// or urn:", lambda node: _absolute(node.text("system"))
+)  # fmt: skip
+_CODED = (
+    ("a system begins with http://, https:// or urn:, and HL7 publishes the systems and codes of its own", _coded),
+)
 _QUANTITY = (_needs("qty-3", "code", "system"), *_CODED)
 
 
@@ -133,19 +173,28 @@ def _measured(rule: str, system: str) -> tuple[Invariant, ...]:
 
 INVARIANTS: dict[str, tuple[Invariant, ...]] = {
     # types
-    "Extension": (_not_both("ext-1", "value[x]", "extension"), _some("ext-1", "value[x]", "extension")),
+    "Extension": (
+        _not_both("ext-1", "value[x]", "extension"), _some("ext-1", "value[x]", "extension"),
+        ("the codings of ITK's care setting have system, code and display, and no version", _care_setting),
+    ),
     "Identifier": (_ABSOLUTE, ("an identifier of a system of the NHS has a value", _valued)),
-    "Coding": _CODED,
+    "Coding": (*_CODED, ("a coding has one description id of SNOMED CT", _described_once)),
+    # A validator looks for every coding of a listed system in the element's value set once it has found one there.
+    "CodeableConcept": (
+        ("a concept has at most one coding of HL7's systems and those of ISO, IETF and UCUM",
+         lambda node: len(_listed(node)) < 2),
+    ),
     "Attachment": (_needs("att-1", "data", "contentType"),),
     "ContactPoint": (_needs("cpt-2", "value", "system"),),
     "Period": (("per-1: start is not after end, and both are precise enough to tell", _in_time("start", "end")),),
     "Quantity": _QUANTITY,
+    "SimpleQuantity": (*_QUANTITY, _never("sqty-1", "comparator")),
     "Age": _measured("age-1", _UCUM),
     "Distance": _measured("dis-1", _UCUM),
     "Count": _measured("cnt-3", _UCUM),
     "Money": _measured("mny-1", _CURRENCY),
     "Duration": (*_QUANTITY, _needs("drt-1", "code", "value"), _only_if("drt-1", "code", "system", _UCUM)),
-    "Range": (("rng-2: low is not more than high", _low_before_high),),
+    "Range": (("rng-2: low is not more than high, and neither is without a value", _low_before_high),),
     "Ratio": (
         _needs("rat-1", "numerator", "denominator"), _needs("rat-1", "denominator", "numerator"),
         _some("rat-1", "numerator", "extension"),
@@ -177,6 +226,8 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
     ),
     "Composition.Section": (_some("cmp-1", "text", "entry", "section"), _not_both("cmp-2", "emptyReason", "entry")),
     "Condition": (
+        ("a severity of HL7's systems has no other coding beside it",
+         lambda node: all(map(_alone, node.all("severity")))),
         ("con-3: clinicalStatus is missing",
          lambda node: node.text("verificationStatus") == "entered-in-error" or _has(node, "clinicalStatus")),
         ("con-4: a problem that abated is resolved, inactive or in remission",
@@ -186,6 +237,9 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
     "Condition.Stage": (_some("con-1", "summary", "assessment"),),
     "Condition.Evidence": (_some("con-2", "code", "detail"),),
     "Consent": (_some("ppc-1", "policy", "policyRule"),),
+    "DocumentReference": (
+        ("a type of HL7's systems has no other coding beside it", lambda node: all(map(_alone, node.all("type")))),
+    ),
     "FamilyMemberHistory": (
         _not_both("fhs-1", "age[x]", "born[x]"), _needs("fhs-2", "estimatedAge", "age[x]"),
         _only_if("fhs-3", "notDoneReason", "notDone", "true"),
@@ -218,7 +272,10 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
     ),
     "Patient.Contact": (_some("pat-1", "name", "telecom", "address", "organization"),),
     "Procedure": (_only_if("pro-1", "notDoneReason", "notDone", "true"),),
-    "Questionnaire": (("que-2: every linkId is another", _link_ids_differ),),
+    "Questionnaire": (
+        ("que-2: every linkId is another", _link_ids_differ),
+        ("url is a URI that begins with http://, https:// or urn:", lambda node: _absolute(node.text("url"))),
+    ),
     "Questionnaire.Item": (
         ("que-1: a group has items, and a display has none", _sensible_item),
         *(_never_if(rule, name, "type", "display")
@@ -232,6 +289,7 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
         _some("que-7", "hasAnswer", "answer[x]"), _not_both("que-7", "hasAnswer", "answer[x]")
     ),
     "QuestionnaireResponse.Item": (_not_both("qrs-1", "answer", "item"),),
+    "Task": (("inv-1: lastModified is not before authoredOn", _in_time("authoredOn", "lastModified")),),
     "Appointment.Participant": (_some("app-1", "type", "actor"),),
 }  # fmt: skip
 """The invariants by type."""

@@ -9,6 +9,7 @@ from gpconnect_messaging.conformance.tree import Node, Tree
 from gpconnect_messaging.specification import UseCase, Version
 
 ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
+SITE_CODE = "https://fhir.nhs.uk/Id/ods-site-code"
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
 SDS_USER = "https://fhir.nhs.uk/Id/sds-user-id"
 SNOMED_CT = "http://snomed.info/sct"

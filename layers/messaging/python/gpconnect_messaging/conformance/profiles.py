@@ -1,6 +1,7 @@
 """Rules of the ITK3 and CareConnect profiles beyond FHIR itself: elements required, forbidden, fixed or single.
 
-A rule is `path mark`: `1` at least one, `0` none, `<2` at most one, `=value` fixed; a rule applies wherever the parent
+A rule is `path mark`: `1` at least one, `0` none, `<2` at most one, `=value` fixed, `snomed` a concept with at most one
+coding of SNOMED CT, which has a display, `snomed-` one without a version besides; a rule applies wherever the parent
 element exists. Source: the StructureDefinitions ITK-Message-Bundle-1, ITK-Document-Bundle-1, ITK-MessageHeader-2,
 Extension-ITK-MessageHandling-2, ITK-Response-OperationOutcome-1, ITK-Attachment-Binary-1, ITK-Device-1 and the
 CareConnect ones named below. A resource is checked against the profile of the position in the message,
@@ -13,12 +14,24 @@ from functools import cache
 from typing import NamedTuple
 
 from gpconnect_messaging.conformance.check_result import CheckResult, Violation
-from gpconnect_messaging.conformance.message_under_test import NHS_NUMBER, ODS_CODE, SDS_USER, MessageUnderTest
+from gpconnect_messaging.conformance.message_under_test import (
+    NHS_NUMBER,
+    ODS_CODE,
+    SDS_USER,
+    SITE_CODE,
+    SNOMED_CT,
+    MessageUnderTest,
+)
 from gpconnect_messaging.conformance.rules import Rule
 from gpconnect_messaging.conformance.tree import Node
 
+_IDENTIFIED = "identifier.system 1, identifier.value 1"
+_OF_ITK = (
+    "identifier.type.coding.system 1, identifier.type.coding.code 1, identifier.type.coding.display 1, "
+    "identifier.assigner.reference 1, identifier.value 1"
+)
 _BUNDLE = (
-    "identifier 1, identifier.value 1, total 0, link 0, entry 1, entry.link 0, entry.resource 1, entry.search 0, "
+    f"identifier 1, {_OF_ITK}, total 0, link 0, entry 1, entry.link 0, entry.resource 1, entry.search 0, "
     "entry.request 0, entry.response 0, signature 0"
 )
 _TABLE = {
@@ -43,7 +56,7 @@ _TABLE = {
     "CareConnect-ITK-Header-Practitioner-1": (
         "name <2, name.text 0, telecom 0, address 0, gender 0, birthDate 0, photo 0, qualification 0, communication 0"
     ),
-    "CareConnect-Composition-1": "identifier.system 1, identifier.value 1, relatesTo <2",
+    "CareConnect-Composition-1": f"{_IDENTIFIED}, relatesTo <2",
     "ITK-Attachment-Binary-1": "securityContext 0",
     "CareConnect-Patient-1": (
         "name 1, telecom.system 1, telecom.value 1, maritalStatus.coding 1, maritalStatus.coding <2, "
@@ -52,14 +65,39 @@ _TABLE = {
     ),
     "CareConnect-Practitioner-1": "communication 0",
     "CareConnect-Organization-1": "contact.name.family 1",
-    "ITK-Device-1": "type 1, type.coding.system 1, type.coding.code 1, type.coding.display 1, note 0",
-    "CareConnect-Encounter-1": "identifier.system 1, identifier.value 1",
-    "CareConnect-List-1": "identifier.system 1, identifier.value 1",
-    "CareConnect-AllergyIntolerance-1": "identifier.system 1, identifier.value 1, assertedDate 1",
+    "ITK-Device-1": (
+        f"{_OF_ITK}, type 1, type.coding.system 1, type.coding.code 1, type.coding.display 1, note 0, "
+        "patient.reference 1, owner.reference 1, location.reference 1, contact.system 1, contact.value 1, "
+        "safety.coding.system 1, safety.coding.code 1, safety.coding.display 1"
+    ),
+    "CareConnect-Encounter-1": (
+        f"{_IDENTIFIED}, type.coding <2, type snomed, reason snomed, hospitalization.reAdmission snomed, "
+        "hospitalization.preAdmissionIdentifier.system 1, hospitalization.preAdmissionIdentifier.value 1"
+    ),
+    "CareConnect-List-1": _IDENTIFIED,
+    "CareConnect-Location-1": "",
+    "CareConnect-AllergyIntolerance-1": (
+        f"{_IDENTIFIED}, assertedDate 1, code snomed, reaction.substance snomed, reaction.manifestation snomed, "
+        "reaction.exposureRoute snomed"
+    ),
+    "CareConnect-Medication-1": (
+        f"form.coding.system 1, form.coding.system ={SNOMED_CT}, form.coding.code 1, form.coding.display 1"
+    ),
+    "CareConnect-MedicationRequest-1": (
+        f"{_IDENTIFIED}, medicationReference 1, dosageInstruction.additionalInstruction snomed, "
+        "dosageInstruction.route snomed, dispenseRequest.expectedSupplyDuration.value 1, "
+        "dispenseRequest.expectedSupplyDuration.system 1, "
+        "dispenseRequest.expectedSupplyDuration.system =http://unitsofmeasure.org, dispenseRequest.expectedSupplyDuration.code 1, "
+        "dispenseRequest.expectedSupplyDuration.code =s|min|h|d|wk|mo|a"
+    ),
+    "CareConnect-MedicationStatement-1": f"{_IDENTIFIED}, medicationReference 1, dosage.route snomed",
+    "CareConnect-Observation-1": (
+        f"{_IDENTIFIED}, category snomed-, code snomed-, bodySite snomed-, method snomed-, component.code snomed-"
+    ),
 }
 """Every name ends with the type and the version."""
-PROFILES = tuple(_TABLE)
-CODED_CONTENT = ("ITK-Device-1", "CareConnect-Encounter-1", "CareConnect-List-1", "CareConnect-AllergyIntolerance-1")
+CODED_CONTENT = tuple(_TABLE)[list(_TABLE).index("ITK-Device-1") :]
+PROFILES = tuple(name for name in _TABLE if name not in CODED_CONTENT)
 
 
 class _Demands(NamedTuple):
@@ -70,15 +108,21 @@ class _Demands(NamedTuple):
     forbidden: frozenset[str]
     single: tuple[str, ...]
     fixed: tuple[tuple[str, str], ...]
+    coded: tuple[tuple[str, str], ...]
+
+
+def rules_of(profile: str) -> list[str]:
+    """List the rules of a profile: `path mark`."""
+    return _TABLE[profile].split(", ") if _TABLE[profile] else []
 
 
 @cache
 def _demands(profile: str) -> tuple[_Demands, ...]:
     gathered: dict[tuple[str, ...], dict[str, list[tuple[str, str]]]] = {}
-    for line in _TABLE[profile].split(", "):
-        path, mark = line.split(" ")
+    for rule in rules_of(profile):
+        path, mark = rule.split(" ")
         *parent, name = path.split(".")
-        marks = gathered.setdefault(tuple(parent), {"1": [], "0": [], "<": [], "=": []})
+        marks = gathered.setdefault(tuple(parent), {"1": [], "0": [], "<": [], "=": [], "s": []})
         marks[mark[0]].append((name, mark[1:]))
     return tuple(
         _Demands(
@@ -87,6 +131,7 @@ def _demands(profile: str) -> tuple[_Demands, ...]:
             frozenset(name for name, _ in marks["0"]),
             tuple(name for name, _ in marks["<"]),
             tuple(marks["="]),
+            tuple(marks["s"]),
         )
         for parent, marks in gathered.items()
     )
@@ -108,8 +153,38 @@ def _violations(resource: Node, profile: str) -> Iterator[Violation]:
                     yield Violation(found[1], f"{profile} allows only one {name}")
             for name, value in demand.fixed:
                 for child in node.all(name):
-                    if child.value != value:
-                        yield Violation(child, f"{profile} fixes {name} to {value}")
+                    if child.value not in value.split("|"):
+                        yield Violation(child, f"{profile} fixes {name} to {value.replace('|', ' or ')}")
+            for name, mark in demand.coded:
+                for concept in node.all(name):
+                    yield from _snomed(concept, profile, versioned=not mark.endswith("-"))
+
+
+_REPEATABLE = ("ReasonCondition-1", "MedicationChangeSummary-1", "NHSCommunication-1")
+_OF_THE_UK = "https://fhir.hl7.org.uk/STU3/StructureDefinition/Extension-CareConnect-"
+
+
+def _repeated(resource: Node, profile: str) -> Iterator[Violation]:
+    """Find the second extension of one URL where the profile allows one."""
+    holders = (resource, *resource.at("hospitalization"), *resource.at("dispenseRequest", "quantity"))
+    for holder in holders:
+        urls: set[str | None] = set()
+        for extension in holder.all("extension"):
+            url = extension.url or ""
+            if url in urls and url.startswith(_OF_THE_UK) and not url.endswith(_REPEATABLE):
+                yield Violation(extension, f"{profile} allows this extension only once")
+            urls.add(url)
+
+
+def _snomed(concept: Node, profile: str, *, versioned: bool) -> Iterator[Violation]:
+    codings = concept.where("coding", "system", SNOMED_CT)
+    for coding in codings:
+        if not coding.text("display"):
+            yield Violation(coding, f"{profile} requires a display for a code of SNOMED CT")
+        if not versioned and coding.first("version"):
+            yield Violation(coding, f"{profile} forbids a version of SNOMED CT here")
+    if len(codings) > 1:
+        yield Violation(codings[1], f"{profile} allows only one code of SNOMED CT")
 
 
 # --- slices -----------------------------------------------------------------------------------------------------------
@@ -176,10 +251,11 @@ def _patient(resource: Node, profile: str) -> Iterator[Violation]:
 _SLICES: dict[str, Callable[[Node, str], Iterator[Violation]]] = {
     "ITK-MessageHeader-2": _handling,
     "CareConnect-Patient-1": _patient,
-    "CareConnect-ITK-Header-Organization-1": _single_identifier(ODS_CODE),
+    "CareConnect-ITK-Header-Organization-1": _single_identifier(ODS_CODE, SITE_CODE),
     "CareConnect-ITK-Header-Practitioner-1": _single_identifier(SDS_USER),
-    "CareConnect-Organization-1": _single_identifier(ODS_CODE),
+    "CareConnect-Organization-1": _single_identifier(ODS_CODE, SITE_CODE),
     "CareConnect-Practitioner-1": _single_identifier(SDS_USER),
+    "CareConnect-Location-1": _single_identifier(SITE_CODE),
 }
 
 
@@ -196,13 +272,10 @@ def _subjects(message: MessageUnderTest, profile: str) -> list[Node]:
 
 def conforms_to(profile: str) -> Rule:
     """Make the rule that the resources of a profile conform to it."""
-    slices = _SLICES.get(profile)
+    rules = (_violations, _repeated, *filter(None, [_SLICES.get(profile)]))
 
     def rule(message: MessageUnderTest) -> CheckResult:
         nodes = _subjects(message, profile)
-        violations = [violation for node in nodes for violation in _violations(node, profile)]
-        if slices:
-            violations += [violation for node in nodes for violation in slices(node, profile)]
-        return CheckResult(nodes, violations)
+        return CheckResult(nodes, [found for node in nodes for part in rules for found in part(node, profile)])
 
     return rule

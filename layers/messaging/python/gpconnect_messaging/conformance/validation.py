@@ -76,7 +76,8 @@ def broken_requirements(
 ) -> list[Finding]:
     """Return what a composed message breaks, before it is sent; the use case is detected unless it is given.
 
-    A short stand-in replaces the documents, so that the time does not depend on their sizes.
+    A short stand-in replaces the documents, so that the time does not depend on their sizes. The path of an element of
+    a ready resource begins with the request's field: `resources[0]: Observation/valueQuantity`.
     """
     sizes = iter(composed.document_sizes)
     text = b"".join(
@@ -84,7 +85,8 @@ def broken_requirements(
     )
     message = MessageUnderTest(read(text), Headers.of(envelope), specification=specification, use_case=use_case)
     results = _run(message, _selected(*_selection(message)))
-    paths: dict[int, str] = {}
+    ready = ((id(resource), composed.ready.get(resource.text("id"))) for resource in message.payload)
+    paths = {resource: field for resource, field in ready if field}
     return [_broken(check, violation, paths) for check, result in results for violation in result.violations]
 
 

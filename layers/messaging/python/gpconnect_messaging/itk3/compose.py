@@ -5,8 +5,8 @@ so memory stays flat whatever the size.
 """
 
 import binascii
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from fhir.resources.STU3.bundle import Bundle
 from pydantic import ValidationError
@@ -41,11 +41,12 @@ class ComposedMessage:
     """A message ready to be streamed.
 
     `size` is the exact length in bytes, known before a document is read; `document_sizes` are the documents' lengths
-    in bytes, primary first.
+    in bytes, primary first; `ready` names the request's field of a ready resource, by the id in the message.
     """
 
     pieces: tuple[bytes | _Gap, ...]
     document_sizes: tuple[int, ...]
+    ready: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -76,7 +77,15 @@ def compose(message: Message, document_sizes: Iterable[int]) -> ComposedMessage:
         raise NotFhirError(", ".join(map(str, reasons)))
     _require_library_agrees(bundle, {supplied.type for supplied in message.supplied})
     gaps = {binary_id(message, index): _Gap(index) for index in range(len(message.request.documents))}
-    return ComposedMessage(tuple(to_xml(bundle, gaps)), tuple(document_sizes))
+    return ComposedMessage(tuple(to_xml(bundle, gaps)), tuple(document_sizes), _ready(message, bundle))
+
+
+def _ready(message: Message, bundle: Json) -> dict[str, str]:
+    """Find the ready resources in a message: they are the last, before a List of our own."""
+    ids = [entry["resource"]["id"] for entry in bundle["entry"][-1]["resource"]["entry"]]
+    theirs = [identifier for identifier in ids if identifier != message.resource_id("List")]
+    fields = [f"resources[{supplied.index}]: {supplied.type}" for supplied in message.supplied]
+    return dict(zip(reversed(theirs), reversed(fields), strict=False))
 
 
 def _require_library_agrees(bundle: Json, supplied: Collection[str]) -> None:

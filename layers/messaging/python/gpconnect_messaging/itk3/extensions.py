@@ -89,4 +89,4 @@ def _has(extension: Json, kinds: frozenset[str] | set[str]) -> bool:
 def _described(known: PublishedExtension) -> str:
     if known.parts:
         return ", ".join(f"{name} ({kind})" for name, (_, kind) in known.parts.items())
-    return f"a value of type {' or '.join(sorted(known.kinds))}"
+    return "a value" if "any" in known.kinds else f"a value of type {' or '.join(sorted(known.kinds))}"

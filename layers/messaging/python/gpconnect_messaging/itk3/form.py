@@ -31,8 +31,9 @@ _WRITTEN = {
     "time": "a time of day such as 10:00:00",
     "id": "1 to 64 letters, digits, hyphens and full stops",
     "code": "a code: no blank at either end, no invisible character",
-    "uri": "a URI: no blank, no invisible character, % only before two of 0-9 and A-F, a port of digits, one #",
-    "oid": "an OID such as urn:oid:1.2.3: it begins with 0, 1 or 2",
+    "uri": "a URI: no blank, no invisible character, % only before two of 0-9 and A-F, a port of digits, one #; "
+    "urn:oid: and urn:uuid: only before a whole one, such as urn:oid:2.16.840.1 and a UUID in small letters",
+    "oid": "an OID such as urn:oid:2.16.840.1: it begins with 0, 1 or 2 and has four numbers or more",
     "uuid": "a UUID in small letters such as urn:uuid:7c0e3f4e-2f1b-4e6c-9d0a-4b5f6a7b8c9d",
     "base64Binary": "base64, whole and padded, without blanks other than spaces and line breaks",
     "SampledDataDataType": "numbers, or E, U, L, with one space between",

@@ -72,6 +72,13 @@ def _looks_as_it_is(value: str) -> bool:
     )
 
 
+def _registered(value: str) -> bool:
+    """Whether a URN of an OID or of a UUID has a whole one, of no fewer digits than HL7's validator takes."""
+    if value.startswith("urn:oid:"):
+        return _PATTERNS["oid"].fullmatch(value) is not None and value.rindex(".") >= len("urn:oid:1.2.3")
+    return not value.startswith("urn:uuid:") or _PATTERNS["uuid"].fullmatch(value) is not None
+
+
 def _fits(value: str) -> bool:
     return -_LARGEST_WHOLE_NUMBER - 1 <= int(value[:12]) <= _LARGEST_WHOLE_NUMBER
 
@@ -79,7 +86,9 @@ def _fits(value: str) -> bool:
 _BEYOND_PATTERNS: dict[str, Callable[[str], bool]] = {
     **dict.fromkeys(("date", "dateTime", "instant"), _in_the_calendar),
     **dict.fromkeys(WHOLE_NUMBERS, _fits),
-    **dict.fromkeys(("code", "uri"), _looks_as_it_is),
+    "code": _looks_as_it_is,
+    "uri": lambda value: _looks_as_it_is(value) and _registered(value),
+    "oid": _registered,
 }
 
 

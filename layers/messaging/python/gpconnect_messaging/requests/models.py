@@ -97,7 +97,8 @@ class LocalIdentifier(Part):
     def _of_a_local_system(self) -> Self:
         if self.system in {NHS_NUMBER_SYSTEM, *PROFESSIONAL_SYSTEMS.values()}:
             raise ValueError(
-                "system: is that of the NHS number or of a register of clinicians: those have fields of their own"
+                "system: is that of NHS numbers or of a register of clinicians, which no local identifier has: "
+                "say nhs_number for a patient, and gmc_number or the register's other fields for a clinician"
             )
         return self
 

@@ -26,9 +26,6 @@ _TITLES = {
 }
 
 
-_UUID = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
 def _form(kind: Kind) -> Rule:
     return lambda message: message.structure.results[kind]
 
@@ -64,7 +61,19 @@ def _references(message: MessageUnderTest) -> CheckResult:
                     violations.append(Violation(node, words))
                 elif not _REFERENCE.fullmatch(reference):
                     violations.append(Violation(node, "a reference is a URL, or has a type before the id"))
-    return check_result([message.root], violations)
+    return check_result([message.root], [*violations, *_represented(message)])
+
+
+def _represented(message: MessageUnderTest) -> list[Violation]:
+    """Find who asks for another though neither a practitioner nor a device (mps-1, rfr-1)."""
+    return [
+        Violation(requester, "onBehalfOf is only for a Practitioner or a Device as the agent")
+        for kind in ("MedicationRequest", "ReferralRequest")
+        for requester in (found for resource in message.resources(kind) for found in resource.at("requester"))
+        if requester.first("onBehalfOf")
+        and (agent := message.referred(requester.first("agent"))) is not None
+        and agent.name not in ("Practitioner", "Device")
+    ]
 
 
 _REFERENCE = re.compile(r"#.+|[A-Za-z][A-Za-z0-9+.-]*:.+|(.+/)?[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}(/_history/.+)?")
@@ -132,8 +141,6 @@ def _ids(message: MessageUnderTest) -> CheckResult:
                     and url.value != f"urn:uuid:{identifier}"
                 ):
                     violations.append(Violation(url, "fullUrl and id must be the same"))
-            if url and (url.value or "").startswith("urn:uuid:") and not _UUID.fullmatch(url.value or ""):
-                violations.append(Violation(url, "fullUrl is not a valid UUID"))
             if url and url.value in urls:
                 violations.append(Violation(url, "another entry of this bundle has the same fullUrl"))
             urls.add((url.value or "") if url else "")
