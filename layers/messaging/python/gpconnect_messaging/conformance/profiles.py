@@ -87,7 +87,8 @@ _TABLE = {
         f"{_IDENTIFIED}, medicationReference 1, dosageInstruction.additionalInstruction snomed, "
         "dosageInstruction.route snomed, dispenseRequest.expectedSupplyDuration.value 1, "
         "dispenseRequest.expectedSupplyDuration.system 1, "
-        "dispenseRequest.expectedSupplyDuration.system =http://unitsofmeasure.org, dispenseRequest.expectedSupplyDuration.code 1, "
+        "dispenseRequest.expectedSupplyDuration.system =http://unitsofmeasure.org, "
+        "dispenseRequest.expectedSupplyDuration.code 1, "
         "dispenseRequest.expectedSupplyDuration.code =s|min|h|d|wk|mo|a"
     ),
     "CareConnect-MedicationStatement-1": f"{_IDENTIFIED}, medicationReference 1, dosage.route snomed",
