@@ -8,9 +8,8 @@ coding of SNOMED CT a code.
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
-from importlib.resources import files
 
+from gpconnect_messaging.code_systems import is_code_of
 from gpconnect_messaging.conformance.tree import Node
 
 Invariant = tuple[str, Callable[[Node], bool]]
@@ -96,22 +95,14 @@ def _sensible_item(node: Node) -> bool:
     return filled if kind == "group" else not (filled and kind == "display")
 
 
-_HL7 = "http://hl7.org/fhir/"
 _SNOMED_CT = "http://snomed.info/sct"
 
 
-@cache
-def _hl7_codes() -> dict[str, frozenset[str]]:
-    text = (files(__package__) / "hl7_codes.txt").read_text(encoding="utf-8")
-    return {system: frozenset(codes) for system, *codes in map(str.split, text.splitlines())}
-
-
 def _coded(node: Node) -> bool:
-    system = node.text("system")
-    if not system.startswith(_HL7) or system.startswith(f"{_HL7}sid/"):  # another publisher's system
-        return bool(node.text("code")) if system == _SNOMED_CT else not system or ":" in system
-    codes, code = _hl7_codes().get(system.removeprefix(_HL7)), node.text("code")
-    return codes is not None and (not code or not codes or code in codes)
+    system, code = node.text("system"), node.text("code")
+    if system == _SNOMED_CT:
+        return bool(code)
+    return not system or (":" in system and is_code_of(system, code))
 
 
 def _valued(node: Node) -> bool:
@@ -121,7 +112,7 @@ def _valued(node: Node) -> bool:
 _NHS_SYSTEMS = ("https://fhir.nhs.uk/Id/", "https://fhir.hl7.org.uk/Id/")
 _UCUM, _CURRENCY = "http://unitsofmeasure.org", "urn:iso:std:iso:4217"
 _ABSOLUTE: Invariant = ("a system is an absolute URI", lambda node: ":" in (node.text("system") or ":"))
-_CODED = (("a system is an absolute URI, and HL7 publishes the systems and codes of its own", _coded),)
+_CODED = (("a system is an absolute URI, and has the code if its codes are published", _coded),)
 _QUANTITY = (_needs("qty-3", "code", "system"), *_CODED)
 
 
