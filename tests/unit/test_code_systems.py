@@ -69,8 +69,19 @@ def test_a_unit_that_ucum_does_not_have_is_refused_by_field(code: str) -> None:
     }
 
 
+def holds(*resources: dict[str, object]) -> bool:
+    """Whether ready resources keep FHIR's rules between elements."""
+    texts = [{"content_type": "application/fhir+json", "content": json.dumps(resource)} for resource in resources]
+    (message,) = messages_of("generic-document-1.5", resources=texts)
+    findings = validate_bytes(written(message, "generic-document-1.5"))[1]
+    return not any(finding.is_broken_must and finding.id == "STU3-INVARIANT" for finding in findings)
+
+
+OBSERVATION = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
+
+
 @pytest.mark.parametrize(
-    ("element", "is_right"),
+    ("element", "right"),
     [
         ({"valueQuantity": {"value": 1, "system": UNITS, "code": "mm[Hg]"}}, True),
         ({"valueQuantity": {"value": 1, "system": UNITS, "code": "mmHg"}}, False),
@@ -81,10 +92,22 @@ def test_a_unit_that_ucum_does_not_have_is_refused_by_field(code: str) -> None:
         ({"method": {"coding": [{"system": _COUNTRIES, "code": "ZZ"}]}}, False),
     ],
 )
-def test_a_ready_resource_has_only_codes_of_their_systems(element: dict[str, object], is_right: bool) -> None:
-    content = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, **element}
-    resources = [{"content_type": "application/fhir+json", "content": json.dumps(content)}]
-    (message,) = messages_of("generic-document-1.5", resources=resources)
-    broken = {finding.id for finding in validate_bytes(written(message, "generic-document-1.5"))[1]
-              if finding.is_broken_must}  # fmt: skip
-    assert ("STU3-INVARIANT" not in broken) is is_right
+def test_a_ready_resource_has_only_codes_of_their_systems(element: dict[str, object], right: bool) -> None:
+    assert holds(OBSERVATION | element) is right
+
+
+@pytest.mark.parametrize(
+    ("language", "right"),
+    [
+        ({"coding": [{"system": LANGUAGES, "code": "cy"}]}, True),
+        ({"text": "Welsh"}, False),
+        ({"coding": [{"system": "https://publisher.example/x", "code": "cy"}]}, False),
+        ({"coding": [{"system": LANGUAGES, "display": "Welsh"}]}, False),
+    ],
+)
+def test_a_language_that_is_spoken_has_a_code(language: dict[str, object], right: bool) -> None:
+    speaker = {
+        "resourceType": "Practitioner", "id": "a", "name": [{"family": "x"}], "communication": [language],
+        "identifier": [{"system": "https://fhir.nhs.uk/Id/sds-user-id", "value": "1"}],
+    }  # fmt: skip
+    assert holds(OBSERVATION | {"performer": [{"reference": "Practitioner/a"}]}, speaker) is right

@@ -110,7 +110,7 @@ def _valued(node: Node) -> bool:
 
 
 _NHS_SYSTEMS = ("https://fhir.nhs.uk/Id/", "https://fhir.hl7.org.uk/Id/")
-_UCUM, _CURRENCY = "http://unitsofmeasure.org", "urn:iso:std:iso:4217"
+_UCUM, _CURRENCY, _LANGUAGE = "http://unitsofmeasure.org", "urn:iso:std:iso:4217", "urn:ietf:bcp:47"
 _ABSOLUTE: Invariant = ("a system is an absolute URI", lambda node: ":" in (node.text("system") or ":"))
 _CODED = (("a system is an absolute URI, and has the code if its codes are published", _coded),)
 _QUANTITY = (_needs("qty-3", "code", "system"), *_CODED)
@@ -120,6 +120,15 @@ def _measured(rule: str, system: str) -> tuple[Invariant, ...]:
     right = (system, "")
     fits = (f"{rule}: the unit's system is {system}", lambda node: node.text("system") in right)
     return *_QUANTITY, _needs(rule, "value", "code"), fits
+
+
+def _of_languages(name: str) -> Invariant:
+    """FHIR's binding of a language to the value set of all languages, which is required."""
+    words = f"a {name} has a coding of {_LANGUAGE}"
+    return words, lambda node: all(
+        any(coding.text("system") == _LANGUAGE and coding.text("code") for coding in concept.all("coding"))
+        for concept in node.all(name)
+    )
 
 
 INVARIANTS: dict[str, tuple[Invariant, ...]] = {
@@ -208,6 +217,8 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
          lambda node: "home" not in {use.value for name in ("address", "telecom") for use in node.at(name, "use")}),
     ),
     "Patient.Contact": (_some("pat-1", "name", "telecom", "address", "organization"),),
+    "Patient.Communication": (_of_languages("language"),),
+    "Practitioner": (_of_languages("communication"),),
     "Procedure": (_only_if("pro-1", "notDoneReason", "notDone", "true"),),
     "Questionnaire": (("que-2: every linkId is another", _link_ids_differ),),
     "Questionnaire.Item": (
