@@ -12,7 +12,7 @@ from infra.assurance.tools import PROJECT
 PUBLISHED = PROJECT / "events" / "request.schema.json"
 
 ONLY_THE_PRODUCT_KNOWS = (
-    "the check digits of NHS numbers and SNOMED CT codes",
+    "the check digits of NHS numbers and SNOMED CT codes, and which codes UCUM has",
     "days that a month does not have",
     "control characters, texts of nothing that can be seen, and what cannot be seen in an id",
     "six digits in a row in an ODS code",

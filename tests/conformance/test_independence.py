@@ -23,7 +23,8 @@ from tests.examples import a_message
 _OF_THE_BUILDER = re.compile(r"gpconnect_messaging\.(?!conformance)")
 _TAKEN = {
     "UseCase", "Version", "USE_CASES", "ComposedMessage", "Envelope", "WELL_WRITTEN", "plan_of", "resource_types",
-    "is_nhs_number", "is_concept_id", "header_text", "fold", "UnsafeContentError", "parse_xml", "xml_parser", "gunzip",
+    "is_code_of", "is_nhs_number", "is_concept_id", "header_text", "fold", "UnsafeContentError", "parse_xml",
+    "xml_parser", "gunzip",
 }  # fmt: skip
 
 

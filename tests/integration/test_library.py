@@ -74,7 +74,7 @@ def test_it_installs_with_its_types_and_its_data(installed: Path) -> None:
 import gpconnect_messaging, importlib.metadata, pathlib
 folder = pathlib.Path(gpconnect_messaging.__file__).parent
 assert "site-packages" in folder.parts
-for name in ("py.typed", "itk3/stu3.txt", "conformance/hl7_codes.txt",
+for name in ("py.typed", "itk3/stu3.txt", "code_systems.txt",
              "conformance/checks/structured.txt", "documents/fonts/Arimo-Bold.ttf", "documents/fonts/OFL.txt"):
     assert (folder / name).exists(), name
 assert importlib.metadata.version("gpconnect-messaging") == gpconnect_messaging.__version__

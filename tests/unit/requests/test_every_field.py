@@ -40,6 +40,7 @@ SHARE = 8 if os.environ.get("EXAMPLES") == "few" else 1
 
 RULES = {
     "check digit": 0,
+    "leave it out if the unit has none": 0,
     "does not have": 1,
     "control character": 2,
     "is blank": 2,

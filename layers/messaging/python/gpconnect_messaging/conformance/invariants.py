@@ -8,9 +8,8 @@ coding of SNOMED CT a code.
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
-from importlib.resources import files
 
+from gpconnect_messaging.code_systems import is_code_of
 from gpconnect_messaging.conformance.tree import Node
 
 Invariant = tuple[str, Callable[[Node], bool]]
@@ -132,22 +131,15 @@ _LISTED = (
 _ABSOLUTE_STARTS = ("http://", "https://", "urn:")
 
 
-@cache
-def _hl7_codes() -> dict[str, frozenset[str]]:
-    text = (files(__package__) / "hl7_codes.txt").read_text(encoding="utf-8")
-    return {system: frozenset(codes) for system, *codes in map(str.split, text.splitlines())}
-
-
 def _absolute(uri: str) -> bool:
     return not uri or uri.startswith(_ABSOLUTE_STARTS)
 
 
 def _coded(node: Node) -> bool:
-    system = node.text("system")
-    if not system.startswith(_HL7) or system.startswith(f"{_HL7}sid/"):  # another publisher's system
-        return bool(node.text("code")) if system == _SNOMED_CT else _absolute(system)
-    codes, code = _hl7_codes().get(system.removeprefix(_HL7)), node.text("code")
-    return codes is not None and (not code or not codes or code in codes)
+    system, code = node.text("system"), node.text("code")
+    if system == _SNOMED_CT:
+        return bool(code)
+    return not system or (_absolute(system) and is_code_of(system, code))
 
 
 def _valued(node: Node) -> bool:
@@ -155,13 +147,11 @@ def _valued(node: Node) -> bool:
 
 
 _NHS_SYSTEMS = ("https://fhir.nhs.uk/Id/", "https://fhir.hl7.org.uk/Id/")
-_UCUM, _CURRENCY = "http://unitsofmeasure.org", "urn:iso:std:iso:4217"
+_UCUM, _CURRENCY, _LANGUAGE = "http://unitsofmeasure.org", "urn:iso:std:iso:4217", "urn:ietf:bcp:47"
 _ABSOLUTE: Invariant = (
     "a system is a URI that begins with http://, https:// or urn:", lambda node: _absolute(node.text("system"))
 )  # fmt: skip
-_CODED = (
-    ("a system begins with http://, https:// or urn:, and HL7 publishes the systems and codes of its own", _coded),
-)
+_CODED = (("a system begins with http://, https:// or urn:, and has the code if its codes are published", _coded),)
 _QUANTITY = (_needs("qty-3", "code", "system"), *_CODED)
 
 
@@ -169,6 +159,15 @@ def _measured(rule: str, system: str) -> tuple[Invariant, ...]:
     right = (system, "")
     fits = (f"{rule}: the unit's system is {system}", lambda node: node.text("system") in right)
     return *_QUANTITY, _needs(rule, "value", "code"), fits
+
+
+def _of_languages(name: str) -> Invariant:
+    """FHIR's binding of a language to the value set of all languages, which is required."""
+    words = f"a {name} has a coding of {_LANGUAGE}"
+    return words, lambda node: all(
+        any(coding.text("system") == _LANGUAGE and coding.text("code") for coding in concept.all("coding"))
+        for concept in node.all(name)
+    )
 
 
 INVARIANTS: dict[str, tuple[Invariant, ...]] = {
@@ -271,6 +270,8 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
          lambda node: "home" not in {use.value for name in ("address", "telecom") for use in node.at(name, "use")}),
     ),
     "Patient.Contact": (_some("pat-1", "name", "telecom", "address", "organization"),),
+    "Patient.Communication": (_of_languages("language"),),
+    "Practitioner": (_of_languages("communication"),),
     "Procedure": (_only_if("pro-1", "notDoneReason", "notDone", "true"),),
     "Questionnaire": (
         ("que-2: every linkId is another", _link_ids_differ),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from gpconnect_messaging.code_systems import UNITS
 from gpconnect_messaging.identifiers import SNOMED_CT
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.people import parties
@@ -145,7 +146,7 @@ def _answer(value: Value) -> Resource:
 
 
 def _quantity(quantity: Quantity) -> Resource:
-    coded = {"system": "http://unitsofmeasure.org", "code": quantity.code} if quantity.code else {}
+    coded = {"system": UNITS, "code": quantity.code} if quantity.code else {}
     return {"value": quantity.value, "unit": quantity.unit, **coded}
 
 

@@ -28,9 +28,10 @@ _WRITTEN = {
     "date": "a date from 1800 on such as 2026-11-20, 2026-11 or 2026",
     "dateTime": "a date from 1800 on such as 2026-11-20, 2026-11 or 2026, or a time such as 2026-11-20T10:00:00Z",
     "instant": "a time from 1800 on such as 2026-11-20T10:00:00Z, with its offset",
-    "time": "a time of day such as 10:00:00",
+    "time": "a time of day such as 10:00:00, without a fraction of a second",
     "id": "1 to 64 letters, digits, hyphens and full stops",
     "code": "a code: no blank at either end, no invisible character",
+    "language": "a language such as cy, or a language and a region such as en-GB, without script and variant",
     "uri": "a URI: no blank, no invisible character, % only before two of 0-9 and A-F, a port of digits, one #; "
     "urn:oid: and urn:uuid: only before a whole one, such as urn:oid:2.16.840.1 and a UUID in small letters",
     "oid": "an OID such as urn:oid:2.16.840.1: it begins with 0, 1 or 2 and has four numbers or more",

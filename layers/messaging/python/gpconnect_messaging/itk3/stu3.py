@@ -8,10 +8,11 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from gpconnect_messaging.code_systems import LANGUAGES, is_code_of
 from gpconnect_messaging.visible import is_visible
 
 Json = dict[str, Any]
@@ -89,6 +90,7 @@ _BEYOND_PATTERNS: dict[str, Callable[[str], bool]] = {
     "code": _looks_as_it_is,
     "uri": lambda value: _looks_as_it_is(value) and _registered(value),
     "oid": _registered,
+    "time": lambda value: "." not in value,  # the schema allows a fraction of a second, HAPI FHIR's validator does not
 }
 
 
@@ -99,8 +101,11 @@ def _well_written(name: str) -> Callable[[str], bool]:
     return lambda value: pattern(value) is not None and beyond(value)
 
 
-WELL_WRITTEN: dict[str, Callable[[str], bool]] = {name: _well_written(name) for name in _PRIMITIVES}
-"""Whether a value has the notation of a primitive type, by the type's name."""
+WELL_WRITTEN: dict[str, Callable[[str], bool]] = {
+    **{name: _well_written(name) for name in _PRIMITIVES},
+    "language": partial(is_code_of, LANGUAGES),
+}
+"""Whether a value has the notation of a primitive type, by the type's name; a language is a kind of code."""
 
 _NO_CODES: frozenset[str] = frozenset()
 
@@ -154,6 +159,8 @@ def plan_of(kind: str) -> Plan | None:
         for item in (choice or plain).split():
             name, _, item_kind = item.partition(":")
             item_kind, *targets = item_kind.split("|")
+            if name == "language" and item_kind == "code":
+                item_kind = name
             names.append(name)
             codes = _lines().get(f"={item_kind}")
             slots[name] = Slot(

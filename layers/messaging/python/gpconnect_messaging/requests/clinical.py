@@ -3,8 +3,9 @@
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from gpconnect_messaging.code_systems import UNITS, is_code_of
 from gpconnect_messaging.requests.fields import Concept, DropKey, Identifier, Measured, Part, Shape, ShortText, Text
 from gpconnect_messaging.requests.times import Day, Time
 
@@ -12,14 +13,22 @@ ObservationCategory = Literal[
     "social-history", "vital-signs", "imaging", "laboratory", "procedure", "survey", "exam", "therapy"
 ]
 
+_UNIT_RULE = "a UCUM code such as mm[Hg], mmol/L or {score}, in at most 50 printable ASCII characters"
+
+
+def _unit(code: str) -> str:
+    if not is_code_of(UNITS, code):
+        raise ValueError(f"must be {_UNIT_RULE}; leave it out if the unit has none")
+    return code
+
 
 class Quantity(Part):
     """A measured amount in a UCUM unit."""
 
     value: Measured = Field(description="sent with the digits as written, at most 18, of them 8 after the point")
     unit: ShortText = Field(description="the unit as read, such as kg")
-    code: Annotated[str, Shape("[!-~]{1,50}", "a UCUM code: at most 50 printable ASCII characters")] | None = Field(
-        default=None, description="the unit's UCUM code, if it has one: at most 50 characters of ASCII"
+    code: Annotated[str, Shape("[!-~]{1,50}", _UNIT_RULE), AfterValidator(_unit)] | None = Field(
+        default=None, description="the unit's UCUM code, if it has one, such as mm[Hg]: at most 50 characters of ASCII"
     )
 
 

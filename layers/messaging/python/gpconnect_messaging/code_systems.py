@@ -1,0 +1,61 @@
+"""Whether a code system has a code: HL7's own systems, UCUM's units, languages, and lists that others publish.
+
+The table beside this module, code_systems.txt, has a system a line: URL, without HL7's own beginning, and codes. A
+system without codes there may have any. `tests/conformance/code_table.py` derives it.
+"""
+
+import re
+from functools import cache
+from importlib.resources import files
+
+UNITS, LANGUAGES = "http://unitsofmeasure.org", "urn:ietf:bcp:47"
+_HL7 = "http://hl7.org/fhir/"
+_ANNOTATION, _GROUP = re.compile(r"\{[ -z|~]*\}"), re.compile(r"\(([^()]*)\)")
+_OPERATOR = re.compile(r"[./](?![^\[]*\])")
+_COMPONENT = re.compile(r"(?:(10[*^]|(?:[A-Za-z%'_]|\[[^\]]*\])+)(?:[+-]?\d{1,9})?|\d{1,9}|\0)?(?:\{\})*", re.ASCII)
+_GROUPED, _LONGEST_UNIT = "\0", 500
+
+
+@cache
+def _systems() -> dict[str, str]:
+    lines = (files(__package__) / "code_systems.txt").read_text(encoding="utf-8").splitlines()
+    return {system: f" {codes} " for system, _, codes in (line.partition(" ") for line in lines)}
+
+
+def _has(system: str, code: str) -> bool:
+    return " " not in code and f" {code} " in _systems()[system]
+
+
+def is_code_of(system: str, code: str) -> bool:
+    """Whether a code can be of a system. A system of another publisher that is not in the table may have any code."""
+    name = system.removeprefix(_HL7)
+    if not (codes := _systems().get(name)):
+        return name == system or name.startswith("sid/")
+    if not (code and codes.strip()):
+        return True
+    if system == UNITS:
+        return _is_unit(code)
+    if system == LANGUAGES:
+        return _is_language(code)
+    return _has(name, code)
+
+
+def _is_language(code: str) -> bool:
+    """Whether a code is a language, perhaps with a region. HAPI FHIR's validator knows no script and no variant."""
+    language, dash, region = code.partition("-")
+    return language.isalpha() and _has(LANGUAGES, language.lower()) and (not dash or _has(LANGUAGES, region.upper()))
+
+
+def _is_unit(code: str) -> bool:
+    """Whether a code is of UCUM's grammar, case-sensitive: a group in brackets counts as one component."""
+    if len(code) > _LONGEST_UNIT or _GROUPED in code:
+        return False
+    code, groups = _ANNOTATION.sub("{}", code), 1
+    while groups:
+        code, groups = _GROUP.subn(lambda group: _GROUPED if _is_term(group[1]) else "?", code)
+    return _is_term(code)
+
+
+def _is_term(code: str) -> bool:
+    found = [_COMPONENT.fullmatch(part) for part in _OPERATOR.split(code.removeprefix("/"))]
+    return all(part and part[0] and (part[1] is None or _has(UNITS, part[1])) for part in found)
