@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 
-from gpconnect_messaging.conformance.checks import CHECKS
+from gpconnect_messaging.conformance.checks import CHECKS, Check
 from gpconnect_messaging.conformance.checks.check import Level, Scope, short_keys
 from gpconnect_messaging.conformance.checks.table import columns
 from gpconnect_messaging.specification import Version
@@ -113,10 +113,19 @@ def standings() -> dict[str, tuple[str, str]]:
 
 @cache
 def requirements() -> tuple[Requirement, ...]:
-    """List all requirements, those with a check first; keys are unique."""
+    """List all requirements, those with a check first; keys are unique: one with a MUST and a SHOULD is a MUST."""
+    halves: dict[str, list[Check]] = {}
+    for check in CHECKS:
+        halves.setdefault(check.key, []).append(check)
     found = [
-        Requirement(version=check.version, id=check.id, level=check.level, kind=Kind.CHECK, title=check.title)
-        for check in CHECKS
+        Requirement(
+            version=one.version,
+            id=one.id,
+            level=min(check.level for check in (one, *others)),
+            kind=Kind.CHECK,
+            title="; ".join([one.title, *(check.title[0].lower() + check.title[1:] for check in others)]),
+        )
+        for one, *others in halves.values()
     ]
     for key, level, kind, title, *reasons in columns(__package__, "catalogue.txt"):
         version, _, name = key.rpartition(":")

@@ -244,6 +244,7 @@ def generic_only() -> list[Resource]:
             "MedicationRequest",
             "plan",
             identifier=identifier,
+            groupIdentifier=identifier[0],
             status="stopped",
             intent="plan",
             subject=patient,
@@ -300,6 +301,10 @@ def generic_only() -> list[Resource]:
             "given",
             notGiven=False,
             vaccinationProtocol=protocol,
+            site={"text": "Left arm"},
+            route={"text": "Intramuscular"},
+            doseQuantity={"value": 0.5},
+            explanation={"reason": [{"text": "Routine"}]},
             **vaccination,
             practitioner=[
                 {"role": concept("AP", "Administering Provider", "http://hl7.org/fhir/v2/0443"), "actor": practitioner}

@@ -26,6 +26,8 @@ class Mutant:
     role: str
     by_client: bool
     mutate: Mutation
+    half: str = ""
+    """The level of the half of the requirement that is broken, where it has a MUST and a SHOULD."""
 
     def broken(self) -> Sample:
         """The sample, broken."""
@@ -145,6 +147,10 @@ def _key(name: str) -> str:
 
 
 _ROLES = {"CS": "consultation", "SD": "consultation", "C": "consultation", "OC": "online", "GE": "generic"}
+
+
+def _half(level: str, ids: str, mutate: Mutation) -> list[Mutant]:
+    return [replace(mutant, half=level) for mutant in _mutants(ids, mutate)]
 
 
 def _mutants(ids: str, mutate: Mutation, role: str = "", *, by_client: bool = False) -> list[Mutant]:
@@ -337,7 +343,7 @@ _GENERIC_ROWS: list[list[Mutant]] = [
     _mutants("GE-210", set_to("Immunization/practitioner/role/coding/code", "OP")),
     _mutants("GE-211", refer("Immunization/practitioner/actor", "Patient")),
     _mutants("GE-213", put(f"{_REFUSED}/explanation", "<reason><text value='Travel'/></reason>", first=True)),
-    _mutants("GE-214", put(_GIVEN, "<explanation><reasonNotGiven><text value='-'/></reasonNotGiven></explanation>")),
+    _mutants("GE-214", put(f"{_GIVEN}/explanation", "<reasonNotGiven><text value='-'/></reasonNotGiven>")),
     _mutants("GE-215", put(_REFUSED, "<vaccinationProtocol><doseSequence value='1'/></vaccinationProtocol>")),
     _mutants("GE-216", remove("Immunization/vaccinationProtocol/doseSequence")),
     _mutants("GE-219", remove("Immunization/vaccinationProtocol/targetDisease")),
@@ -366,12 +372,33 @@ _GENERIC_ROWS: list[list[Mutant]] = [
     _mutants("GE-260", refer("Specimen/subject", "Practitioner")),
     _mutants("GE-261", remove("Specimen/receivedTime")),
 ]
+_HALF_ROWS: list[list[Mutant]] = [
+    _half("SHOULD", "GE-148 GE-152", set_to("MedicationRequest/intent", "order")),
+    _half("MUST", "GE-149", set_to(f"{_extension('MedicationRequest', 'PrescriptionType')}//code", "acute")),
+    _half("MUST", "GE-152", remove(_extension("MedicationRequest", "StatusReason"))),
+    _half("MUST", "GE-154", remove(f"{_STOPPED}[@url='statusReason']")),
+    _half("MUST", "GE-157", put("MedicationRequest", "<basedOn><reference value='urn:uuid:1'/></basedOn>")),
+    _mutants("GE-158", remove("MedicationRequest/groupIdentifier")),
+    _mutants("GE-158", remove("MedicationRequest/groupIdentifier/value")),
+    _half("MUST", "GE-172", put("MedicationRequest/dispenseRequest", "<quantity><unit value='capsules'/></quantity>")),
+    _half("SHOULD", "GE-206", remove(f"{_GIVEN}/site")),
+    _half("SHOULD", "GE-207", remove(f"{_GIVEN}/route")),
+    _half("SHOULD", "GE-208", remove(f"{_GIVEN}/doseQuantity")),
+    _half("SHOULD", "GE-211", refer("Immunization/practitioner/actor", "Patient")),
+    _half("SHOULD", "GE-213", remove(f"{_GIVEN}/explanation")),
+    _half("SHOULD", "GE-214", remove(f"{_REFUSED}/explanation")),
+    _half("SHOULD", "GE-215", remove(f"{_GIVEN}/vaccinationProtocol")),
+]
 _ENVELOPE_ROWS: list[list[Mutant]] = [
     _mutants("CS-042", envelope(to="GPPROVIDER_9658218873_19270619_OTHER")),
     _mutants("OC/GE-020", envelope(to="GPPROVIDER_9658218865_19270619_MEAKIN")),
     _mutants("2.0/038", envelope(to="GPPROVIDER_9658218865_19331115_WRIGHT")),
     _mutants("CS-060 CS-067", envelope(to="A20047OT001")),
     _mutants("2.0/056 2.0/063", envelope(to="GPPROVIDER_WRIGHT")),
+    _mutants("2.0/038 2.0/056 2.0/063", envelope(to="A20047OT001")),
+    _mutants("2.0/060 CS-064", envelope(to="A20047OT001"), by_client=True),
+    _mutants("2.0/063 CS-067 OC-163 GE-290", envelope(to="GPPROVIDER_9693632109_19460623_GARTON")),
+    _mutants("2.0/060 CS-064 OC-166 GE-294", envelope(to="GPPROVIDER_9693632109_19460623_GARTON"), by_client=True),
     _mutants("CS-061 OC-160 GE-287", envelope(workflow_id="GPCONNECT_SEND_DOCUMENT")),
     _mutants("2.0/057", envelope(workflow_id="GPFED_CONSULT_REPORT")),
     _mutants("CS-066 OC-162 GE-289", envelope(sender="OTHERMAILBOX")),
@@ -554,7 +581,7 @@ _ADVICE_ROWS: list[list[Mutant]] = [
     _mutants("GE-154", remove(f"{_REPEATS}[@url='statusReason']")),
     _mutants("GE-157", set_to("MedicationRequest/intent", "order")),
     _gone("MedicationRequest", context="GE-163", requester="GE-165"),
-    _hollow("MedicationRequest", groupIdentifier="GE-158", note="GE-167", priorPrescription="GE-176"),
+    _hollow("MedicationRequest", note="GE-167", priorPrescription="GE-176"),
     _hollow("MedicationRequest/dosageInstruction", patientInstruction="GE-170"),
     _hollow("MedicationRequest/dispenseRequest", quantity="GE-172", expectedSupplyDuration="GE-174",
             performer="GE-175"),
@@ -599,8 +626,8 @@ MUTANTS: list[Mutant] = [
     *(
         mutant
         for rows in (
-            _HEADER_ROWS, _PAYLOAD_ROWS, _SHARED_ROWS, _GENERIC_ROWS, _ENVELOPE_ROWS, _RESPONSE_ROWS, _ITK3_ROWS,
-            _FORM_ROWS, _ADVICE_ROWS,
+            _HEADER_ROWS, _PAYLOAD_ROWS, _SHARED_ROWS, _GENERIC_ROWS, _HALF_ROWS, _ENVELOPE_ROWS, _RESPONSE_ROWS,
+            _ITK3_ROWS, _FORM_ROWS, _ADVICE_ROWS,
         )
         for row in rows
         for mutant in row

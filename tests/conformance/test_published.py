@@ -6,7 +6,7 @@ import pytest
 
 from gpconnect_messaging.conformance.validation import Finding, Verdict, validate_bytes
 from gpconnect_messaging.specification import UseCase, Version
-from infra.documentation.requirements import requirements
+from infra.documentation.requirements import conditions, requirements
 from tests.conformance.structure_table import table
 from tests.examples import ROOT, spec_file
 
@@ -18,6 +18,9 @@ RESPONSES = (
     "Response-PriorValProcError-Example-1", "Response-ResponseToCorruptedMsg-Example-1", "Response-Success-Example-1",
     "Response-UnauthSender-Example-1",
 )  # fmt: skip
+
+LISTS = ("send-document-core-and-consultation", "online-consultation", "generic", "send-document-2.0.2")
+STORIES = ("user-stories-consultation", "user-stories-online-consultation")
 
 
 def broken(findings: list[Finding], *, must: bool = True) -> set[str]:
@@ -86,14 +89,7 @@ def test_the_table_of_elements_is_that_of_the_schema() -> None:
     assert as_in_the_schema.replace(":SimpleQuantity", ":Quantity") == table(spec_file("schema/fhir-single.xsd"))
 
 
-@pytest.mark.parametrize(
-    ("version", "files"),
-    [
-        (Version.V1_5, ("send-document-core-and-consultation", "online-consultation", "generic",
-                        "user-stories-consultation", "user-stories-online-consultation")),
-        (Version.V2_0, ("send-document-2.0.2",)),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("version", "files"), [(Version.V1_5, (*LISTS[:3], *STORIES)), (Version.V2_0, LISTS[3:])])
 def test_no_published_requirement_is_missing_and_none_is_invented(version: Version, files: tuple[str, ...]) -> None:
     published = {
         identifier
@@ -105,3 +101,24 @@ def test_no_published_requirement_is_missing_and_none_is_invented(version: Versi
     }
     named = {requirement.id for requirement in requirements() if requirement.version is version}
     assert named - {"GPC-CARE-SETTING"} == published  # a rule of the guide's pages, without an id
+
+
+_BINDING = re.compile(r"MUST|Do NOT|is mandatory|The Use the following")
+_STORY_BINDING = re.compile(r"must|will be")
+
+
+@pytest.mark.parametrize("name", LISTS + STORIES)
+def test_a_requirement_is_a_must_where_any_word_of_it_is_or_says_that_only_the_sender_knows(name: str) -> None:
+    entries = re.split(r"^- id: \"?", spec_file(f"requirements/{name}.yml").read_text(), flags=re.MULTILINE)[1:]
+    published = {re.split(r"[\"\s]", entry)[0]: re.sub(r"<[^>]+>", "", entry) for entry in entries}
+    version = Version.V2_0 if "2.0" in name else Version.V1_5
+    ours = {one.id: one for one in requirements() if one.version is version}
+    wanted = _STORY_BINDING if name in STORIES else _BINDING
+    wrong = {
+        key
+        for key, text in published.items()
+        if key in ours
+        and bool(wanted.search(text)) != (ours[key].level == "MUST")
+        and conditions()["content"] not in ours[key].conditions
+    }
+    assert wrong == set()

@@ -57,6 +57,7 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> tuple[
         ("Task.code", "described", "<code><text value='x'/></code>", "<code/>", None),
         ("Task.for", "refers to Device or Task", "<id value='1'/><for><reference value='Task/1'/></for>", "", None),
         ("Task.for?", "refers to Device", "", "<id value='1'/><for><reference value='Task/1'/></for>", None),
+        ("Task.extension", "unextended by End-1", "<extension url='Other-1'/>", "<extension url='An-End-1'/>", None),
         ("Task.extension", "extended by End-1 with when",
          "<extension url='End-1'><extension url='when'><valueDate value='2026'/></extension></extension>",
          "<extension url='End-1'/>", None),
@@ -121,8 +122,8 @@ def test_a_row_that_says_nothing_known_stops_the_program(
         rows(tmp_path, monkeypatch, row)
 
 
-def test_every_requirement_about_clinical_resources_has_one_row() -> None:
-    ids = [check.id for check in STRUCTURED_CHECKS]
-    assert len(ids) == len(set(ids))
+def test_every_requirement_about_clinical_resources_has_a_row() -> None:
+    ids = {check.id for check in STRUCTURED_CHECKS}
+    assert len(STRUCTURED_CHECKS) == len({(check.id, check.title) for check in STRUCTURED_CHECKS})
     assert {*range(33, 268)} == {int(name[-3:]) for name in ids if "-GE-" in name}
     assert {*range(33, 141), *range(168, 174)} == {int(name[-3:]) for name in ids if "-OC-" in name}

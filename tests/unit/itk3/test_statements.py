@@ -82,6 +82,16 @@ def test_a_coded_item_says_in_fhir_what_the_request_says(item: dict[str, str], p
 
 
 @pytest.mark.parametrize(
+    ("prescription", "groups"), [("repeat", 1), ("repeat-dispensing", 1), ("acute", 0), ("delayed-prescribing", 0)]
+)
+@pytest.mark.requirement("GPCM-SD-GE-158")
+def test_a_repeat_medicine_has_a_group_identifier(prescription: str, groups: int) -> None:
+    made = message({**MEDICATION, "prescription": prescription})
+    identifiers = values(made, "//f:MedicationRequest/f:identifier/f:value/@value")
+    assert values(made, "//f:MedicationRequest/f:groupIdentifier/f:value/@value") == identifiers * groups
+
+
+@pytest.mark.parametrize(
     ("result", "path", "expected"),
     [
         (RESULT, "valueQuantity/f:value", ["3.20"]),

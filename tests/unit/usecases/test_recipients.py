@@ -3,6 +3,8 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging.conformance.headers import Headers
+from gpconnect_messaging.conformance.validation import validate_bytes
 from gpconnect_messaging.itk3.compose import envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.usecases import RecipientType
@@ -62,6 +64,18 @@ def test_the_copy_has_the_message_id_that_a_single_message_would_have_had() -> N
     assert alone.recipient.type is RecipientType.FOR_ACTION
 
 
+def broken(message: Message, name: str) -> list[str]:
+    _, findings = validate_bytes(
+        written(message, name), Headers.of(envelope(message)), message.specification.version, message.use_case.name
+    )
+    return [finding.id for finding in findings if finding.is_broken_must]
+
+
+@pytest.mark.requirement("GPCM-SD-OC-163")
+def test_a_short_ods_code_stands_in_for_the_mailbox_that_mesh_will_name() -> None:
+    assert not any(broken(message, NAME) for message in messages_of(NAME, care_provider={"ods_code": "X26"}))
+
+
 @pytest.mark.requirement("GPCM-SD-056", "FHIR-MR-01")
 def test_in_2_0_others_are_looked_up_and_the_practice_is_still_found_by_the_patient() -> None:
     name = "consultation-report-2.0"
@@ -71,5 +85,6 @@ def test_in_2_0_others_are_looked_up_and_the_practice_is_still_found_by_the_pati
     assert envelope(messages[1]).to.startswith("GPPROVIDER_")
     assert len({payload(written(message, name)) for message in messages}) == 1
     assert {message.recipient.type for message in messages} == {RecipientType.FOR_INFORMATION}
+    assert not any(broken(message, name) for message in messages)
     kinds = [message.recipient.type for message in messages_of(name, **others)]
     assert kinds == [RecipientType.FOR_ACTION, RecipientType.FOR_INFORMATION, RecipientType.FOR_INFORMATION]

@@ -13,6 +13,7 @@ _NAMES = {
     "workflow_id": "workflow_id", "mex-workflowid": "workflow_id", "workflowid": "workflow_id",
     "subject": "subject", "mex-subject": "subject",
     "local_id": "local_id", "mex-localid": "local_id", "localid": "local_id",
+    "organisation": "organisation",
 }  # fmt: skip
 _HEADER_LINE = re.compile(r"([A-Za-z_-]+)\s*:\s*(.*)")
 
@@ -30,6 +31,8 @@ class Headers:
     workflow_id: str = ""
     subject: str = ""
     local_id: str = ""
+    organisation: str = ""
+    """The ODS code of a recipient other than the registered practice: only the product's own envelope names it."""
     by_client: bool = False
     """Written for the MESH client (a .CTL file) and not for the MESH API."""
 
@@ -40,7 +43,9 @@ class Headers:
     def of(cls, envelope: Envelope) -> "Headers":
         """Convert the product's own envelope; an ODS code stands in until MESH has named the organisation's mailbox."""
         to = envelope.to or envelope.organisation
-        return cls(envelope.mailbox, to, envelope.workflow_id, envelope.subject, envelope.local_id)
+        return cls(
+            envelope.mailbox, to, envelope.workflow_id, envelope.subject, envelope.local_id, envelope.organisation
+        )
 
 
 def read_headers(raw: bytes) -> Headers:

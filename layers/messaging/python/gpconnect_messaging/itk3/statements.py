@@ -69,9 +69,11 @@ class _Statements:
             )
             extension.append(_extension(_NHS, "GPC-MedicationStatusReason-1", extension=reason))
         plan = self._new("MedicationRequest")
+        identifier = {"system": "https://tools.ietf.org/html/rfc4122", "value": plan["id"]}
         plan |= {
             "extension": extension,
-            "identifier": [{"system": "https://tools.ietf.org/html/rfc4122", "value": plan["id"]}],
+            "identifier": [identifier],
+            **({"groupIdentifier": identifier} if kind.startswith("repeat") else {}),  # GPCM-SD-GE-158
             "intent": "plan",
             **same,
             "subject": self.patient,

@@ -89,13 +89,26 @@ def _automatic(headers: Headers, _message: MessageUnderTest) -> str | None:
 
 
 def _unless_mailbox(fault: _Fault) -> _Fault:
-    # A mailbox found by address lookup; the registered practice's is found by automatic routing.
-    return lambda headers, message: None if _MAILBOX.fullmatch(headers.to) else fault(headers, message)
+    # GPCM-SD-OC-163 and GPCM-SD-GE-290 want a mailbox; GPCM-SD-OC-166 and GPCM-SD-GE-294 automatic routing.
+    def otherwise(headers: Headers, message: MessageUnderTest) -> str | None:
+        is_mailbox = headers.to == headers.organisation or _MAILBOX.fullmatch(headers.to)
+        return None if is_mailbox else fault(headers, message)
+
+    return otherwise
+
+
+def _unless_elsewhere(fault: _Fault) -> _Fault:
+    # Automatic routing knows only practices: another organisation, named in the envelope, has a mailbox (ADR 49).
+    return lambda headers, message: None if headers.organisation else fault(headers, message)
 
 
 def _agrees(headers: Headers, message: MessageUnderTest) -> str | None:
     differences = _differences(headers.to, message)
     return f"and the message do not agree on {' and '.join(differences)}" if differences else None
+
+
+def _addressed(headers: Headers, message: MessageUnderTest) -> str | None:
+    return _automatic(headers, message) or _agrees(headers, message)
 
 
 def _subject_1_5(kind: str, *, with_location: bool) -> _Fault:
@@ -159,11 +172,10 @@ def _counted(_headers: Headers, message: MessageUnderTest) -> str | None:
 
 FROM = _header_rule("Mex-From", _from)
 AUTOMATIC = _header_rule("Mex-To", _automatic)
-AUTOMATIC_OR_MAILBOX = _header_rule("Mex-To", _unless_mailbox(_automatic))
 LOCAL_ID = _header_rule("Mex-LocalID", _local_id)
 SUBJECT_2_0 = _header_rule("Mex-Subject", _subject_2_0)
 _AGREES = _header_rule("Mex-To", _agrees)
-_AGREES_IF_AUTOMATIC = _header_rule("Mex-To", _unless_mailbox(_agrees))
+_ADDRESSED = _header_rule("Mex-To", _addressed)
 _REPORT_SUBJECT = _header_rule("Mex-Subject", _subject_1_5("Consultation report", with_location=True))
 _ONLINE_SUBJECT = _header_rule("Mex-Subject", _subject_1_5("Online consultation report", with_location=False))
 _GENERIC_SUBJECT = _header_rule("Mex-Subject", _subject_1_5("", with_location=False))
@@ -177,15 +189,21 @@ def _rows(ids: str, header: str, rule: Rule, title: str, scope: Scope = Scope.EN
 _CLIENT = Scope.CONTROL_FILE
 ENVELOPE_CHECKS: tuple[Check, ...] = (
     *_rows("CS-042", "Mex-To, Patient", _AGREES, "Address and patient are the same person"),
-    *_rows("OC/GE-020 2.0/038", "Mex-To, Patient", _AGREES_IF_AUTOMATIC, "Address and patient are the same person"),
+    *_rows("OC/GE-020", "Mex-To, Patient", _header_rule("Mex-To", _unless_mailbox(_agrees)),
+           "Address and patient are the same person"),
+    *_rows("2.0/038", "Mex-To, Patient", _header_rule("Mex-To", _unless_elsewhere(_agrees)),
+           "Address and patient are the same person"),
     *_rows("CS-060", "Mex-To", AUTOMATIC, "MESH finds the registered practice by automatic routing"),
-    # The registered practice's message; one to a further recipient has a mailbox (ADR 49).
-    *_rows("2.0/056", "Mex-To", AUTOMATIC_OR_MAILBOX, "MESH finds the registered practice by automatic routing"),
+    *_rows("2.0/056", "Mex-To", _header_rule("Mex-To", _unless_elsewhere(_automatic)),
+           "MESH finds the registered practice by automatic routing"),
     *_rows("CS-061 OC-160 GE-287", "Mex-WorkflowID", _V1_5, "The workflow id is Send Document's"),
     *_rows("2.0/057", "Mex-WorkflowID", _V2_0, "The workflow id is Send Document's"),
     *_rows("CS-066 OC-162 GE-289", "Mex-From", FROM, "The sender's mailbox is named (API)"),
-    *_rows("CS-067", "Mex-To", AUTOMATIC, "The address is number, birth date and surname (API)"),
-    *_rows("OC-163 GE-290 2.0/063", "Mex-To", AUTOMATIC_OR_MAILBOX, "The receiver's mailbox or patient is named (API)"),
+    *_rows("CS-067", "Mex-To", _ADDRESSED, "The address is the patient's number, birth date and surname (API)"),
+    *_rows("OC-163 GE-290", "Mex-To", _header_rule("Mex-To", _unless_mailbox(_addressed)),
+           "The receiver's mailbox or patient is named (API)"),
+    *_rows("2.0/063", "Mex-To", _header_rule("Mex-To", _unless_elsewhere(_addressed)),
+           "The address is the patient's number, birth date and surname (API)"),
     *_rows("CS-068", "Mex-Subject", _REPORT_SUBJECT, "The subject has the prescribed words (API)"),
     *_rows("OC-164", "Mex-Subject", _ONLINE_SUBJECT, "The subject has the prescribed words (API)"),
     *_rows("GE-291", "Mex-Subject", _GENERIC_SUBJECT, "The subject has the prescribed words (API)"),
@@ -195,10 +213,8 @@ ENVELOPE_CHECKS: tuple[Check, ...] = (
     *_rows("2.0/098", "Mex-Subject, Composition", _header_rule("Mex-Subject", _counted),
            "The version counts from 1; a later one replaces the one before it"),
     *_rows("CS-063 OC-165 GE-293 2.0/059", "From_DTS", FROM, "The sender's mailbox is named (client)", _CLIENT),
-    *_rows("CS-064 OC-166 GE-294", "To_DTS", AUTOMATIC,
-           "The address is number, birth date and surname (client)", _CLIENT),
-    *_rows("2.0/060", "To_DTS", AUTOMATIC_OR_MAILBOX,
-           "The address is number, birth date and surname (client)", _CLIENT),
+    *_rows("CS-064 OC-166 GE-294 2.0/060", "To_DTS", _ADDRESSED,
+           "The address is the patient's number, birth date and surname (client)", _CLIENT),
     *_rows("CS-065", "Subject", _REPORT_SUBJECT, "The subject has the prescribed words (client)", _CLIENT),
     *_rows("OC-167", "Subject", _ONLINE_SUBJECT, "The subject has the prescribed words (client)", _CLIENT),
     *_rows("GE-295", "Subject", _GENERIC_SUBJECT, "The subject has the prescribed words (client)", _CLIENT),

@@ -70,6 +70,23 @@ def _significant(subject: Node, _message: MessageUnderTest) -> Violation | None:
     return None if right else Violation(extension or subject, "the problem's significance must be major or minor")
 
 
+def _prescribed_as(request: Node) -> str:
+    extension = request.extension("PrescriptionType-1")
+    return extension.text("valueCodeableConcept", "coding", "code") if extension else ""
+
+
+def _unlimited(request: Node, _message: MessageUnderTest) -> bool:
+    repeats = request.extension("MedicationRepeatInformation-1")
+    limited = repeats is not None and inner(repeats, ["numberOfRepeatPrescriptionsAllowed"])
+    return not (limited and _prescribed_as(request).startswith("acute"))
+
+
+def _grouped(request: Node, _message: MessageUnderTest) -> bool:
+    if request.first("groupIdentifier") is None:
+        return not _prescribed_as(request).startswith("repeat")
+    return bool(request.text("groupIdentifier", "value"))
+
+
 def _names_plan(subject: Node, message: MessageUnderTest) -> Violation | None:
     for reference in subject.all("basedOn"):
         referred = message.referred(reference)
@@ -96,6 +113,12 @@ _PHRASES: dict[str, NodeRule] = {
     ),
     "has a telephone number": telephone,
     "names a plan": _names_plan,
+    "is unlimited where acute": must(_unlimited, "an acute plan must have no number of repeats"),
+    "has a group where repeated": must(_grouped, "groupIdentifier.value is missing", "groupIdentifier"),
+    "gives a reason with a date": must(
+        lambda subject, _: inner(subject, ["statusReason"]) or not inner(subject, ["statusChangeDate"]),
+        "statusReason is missing beside statusChangeDate",
+    ),
     "has parent, child or sibling as type": _related,
     "has a Condition as target": must(_targets_problem, "target must refer to another problem in the document"),
     "names a resource of the document": must(

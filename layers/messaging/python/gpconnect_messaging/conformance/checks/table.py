@@ -18,6 +18,7 @@ from gpconnect_messaging.conformance.rules import (
     for_all,
     has,
     lacks,
+    must,
     refers,
 )
 from gpconnect_messaging.conformance.tree import Node
@@ -26,6 +27,9 @@ _RULES: dict[str, Callable[..., Rule]] = {
     "present": has,
     "present?": partial(has, optional=True),
     "absent": lacks,
+    "unextended": lambda subjects, _path, part: for_all(
+        subjects, must(lambda subject, _: not subject.extension(part), f"the extension {part} must not be there")
+    ),
     "is": fixed,
     "is?": partial(fixed, optional=True),
     "coded": coded,
