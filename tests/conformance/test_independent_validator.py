@@ -219,7 +219,7 @@ def test_a_code_that_it_refuses_is_refused(issues: dict[str, list[Issue]], syste
     found = errors(issues[f"codes {system.rpartition(':')[2].strip('/')}"])
     wrong = {int(number[1]) for error in found if (number := re.search(r"component\[([0-9]+)\]", error))}
     taken = {number for number, code in enumerate(CODES[system]) if is_code_of(system, code)}
-    assert len(taken) > 10
+    assert min(len(taken), len(wrong)) > 10
     assert [CODES[system][number] for number in sorted(taken & wrong)] == []
 
 
