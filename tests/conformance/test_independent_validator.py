@@ -24,6 +24,7 @@ from random import Random
 
 import pytest
 
+from gpconnect_messaging.code_systems import is_code_of
 from gpconnect_messaging.conformance import UnreadableMessageError
 from gpconnect_messaging.conformance.validation import validate_bytes
 from gpconnect_messaging.documents.report import ReportRenderer, with_report
@@ -70,6 +71,23 @@ UNKNOWABLE = re.compile(
     r"|The questionnaire '\S+' could not be resolved, .*"
 )
 
+
+UNIT_PARTS = "m kg mm[Hg] mol L % 10* [in_i] [iU] {x} {a(b)} 2 -1 / / / / . . . ( ) k d mmHg [ } foo"
+
+_RANDOM = Random(SEED)
+CODES = {
+    "http://unitsofmeasure.org": [
+        "".join(_RANDOM.choices(UNIT_PARTS.split(), k=_RANDOM.randint(1, 5))) for _ in range(200)
+    ],
+    "urn:ietf:bcp:47": [
+        "".join(_RANDOM.choices("aefghnr", k=_RANDOM.choice([2, 2, 3])))
+        + _RANDOM.choice(["", "-GB", "-XX", "_GB", "-Latn"])
+        for _ in range(200)
+    ],
+    "urn:iso:std:iso:3166": ["".join(_RANDOM.choices("ABEGRSZ", k=2)) for _ in range(100)],
+    "urn:iso:std:iso:4217": ["".join(_RANDOM.choices("ABEGPRSU", k=2)) + _RANDOM.choice("PDR") for _ in range(200)],
+}
+"""Codes by system, right and wrong: the lists are drawn from few letters, so that many are right."""
 
 MADE: dict[str, bytes] = {}
 """The mutants by file."""
@@ -129,6 +147,8 @@ def issues(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Issue]]:
     for number, (name, body) in enumerate(mutants(SEED, MUTANTS, whole)):
         (folder / f"mutant {number} {name}.xml").write_bytes(body)
         MADE[f"mutant {number} {name}"] = body
+    for system, codes in CODES.items():
+        (folder / f"codes {system.rpartition(':')[2].strip('/')}.xml").write_bytes(coded(system, codes))
     for broken, (part, instead, _) in BROKEN.items():
         valid = next(body for name in SAMPLES for body in bodies(name, ORIGINAL) if part in body)
         (folder / f"{broken}.xml").write_bytes(valid.replace(part, instead, 1))
@@ -150,6 +170,17 @@ def _validate(specifications: Path, files: list[Path]) -> dict[str, list[Issue]]
         file, severity, path, words = line.split("\t")
         found[Path(file).stem].append(Issue(severity, path, words))
     return found
+
+
+def coded(system: str, codes: list[str]) -> bytes:
+    """An Observation with a component per code."""
+    kind = '<component><code><text value="x"/></code>'
+    components = "".join(
+        f'{kind}<valueQuantity><system value="{system}"/><code value="{code}"/></valueQuantity></component>'
+        for code in codes
+    )
+    start = '<Observation xmlns="http://hl7.org/fhir"><status value="final"/><code><text value="x"/></code>'
+    return f"{start}{components}</Observation>".encode()
 
 
 def errors(found: list[Issue]) -> list[str]:
@@ -185,6 +216,15 @@ def test_of_the_mutants_that_it_refuses_the_checks_refuse_99_of_100(
         )
     assert len(wrong) > MUTANTS / 3
     assert len(missed) <= len(wrong) / 100, missed
+
+
+@pytest.mark.parametrize("system", CODES)
+def test_a_code_that_it_refuses_is_refused(issues: dict[str, list[Issue]], system: str) -> None:
+    found = errors(issues[f"codes {system.rpartition(':')[2].strip('/')}"])
+    wrong = {int(number[1]) for error in found if (number := re.search(r"component\[([0-9]+)\]", error))}
+    taken = {number for number, code in enumerate(CODES[system]) if is_code_of(system, code)}
+    assert min(len(taken), len(wrong)) > 10
+    assert [CODES[system][number] for number in sorted(taken & wrong)] == []
 
 
 @pytest.mark.parametrize("broken", BROKEN)

@@ -77,7 +77,7 @@ def holds(*resources: dict[str, object]) -> bool:
     return not any(finding.is_broken_must and finding.id == "STU3-INVARIANT" for finding in findings)
 
 
-OBSERVATION = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
+OBSERVATION: dict[str, object] = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_ready_resource_has_only_codes_of_their_systems(element: dict[str, obj
     ],
 )
 def test_a_language_that_is_spoken_has_a_code(language: dict[str, object], right: bool) -> None:
-    speaker = {
+    speaker: dict[str, object] = {
         "resourceType": "Practitioner", "id": "a", "name": [{"family": "x"}], "communication": [language],
         "identifier": [{"system": "https://fhir.nhs.uk/Id/sds-user-id", "value": "1"}],
     }  # fmt: skip

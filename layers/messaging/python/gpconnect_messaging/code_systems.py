@@ -1,7 +1,8 @@
 """Whether a code system has a code: HL7's own systems, UCUM's units, languages, and lists that others publish.
 
 The table beside this module, code_systems.txt, has a system a line: URL, without HL7's own beginning, and codes. A
-system without codes there may have any. `tests/conformance/code_table.py` derives it.
+system without codes there may have any. `tests/conformance/code_table.py` derives it. The units are from UCUM's table,
+which is subject to a licence of Regenstrief Institute, Inc. and the UCUM Organization (https://ucum.org/license).
 """
 
 import re
