@@ -42,6 +42,7 @@ _UUID = re.compile(r"(?i)(urn:uuid:)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 _BIRTH_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]*(=\s*){0,2}")
 _LONGEST_WORDS = 1500
+_LOCATION = {", seen at ": "{organisation}", "ODS Code": "{ods_code}"}
 _VERSION = re.compile(r"[Vv]ersion:? ([0-9]+)")
 _AUTHORS = {
     "Practitioner": "CareConnect-Practitioner-1",
@@ -118,32 +119,35 @@ def _narrative(form: Callable[[MessageUnderTest], str]) -> Rule:
     return for_all(composition, violation)
 
 
+def _spaced(words: str) -> str:
+    return " ".join(words.split()).replace(" , NHS Number", ", NHS Number")  # as in NHS England's example
+
+
 def wording_fault(words: str, form: str, message: MessageUnderTest, folded: Callable[[str], str] = str) -> str | None:
     """Return why a text does not begin as a form prescribes, as the rest of a sentence; None if it does.
 
     The text may have names unchanged or as `folded` turns them. `{own_title}` in a form is the Composition's title.
     """
-    words = " ".join(words[:_LONGEST_WORDS].split()).replace(" ,", ",")
-    shown = {", seen at ": "{organisation}", "ODS Code": "{ods_code}"}
-    if message.confidential and any(mark in words and part not in form for mark, part in shown.items()):
-        return "must name no location, since the consultation is confidential"
+    words = _spaced(words[:_LONGEST_WORDS])
+    title = message.composition.text("title") if message.composition else ""
+    titles = "|".join(re.escape(_spaced(one)) for one in (title, folded(title)))
     pattern = form.format(
-        title=".+", own_title="(?P<title>.+)", patient="(?P<patient>.+)", nhs_number="(?P<number>[0-9 ]+)",
-        organisation="[^ ,].*", ods_code=re.escape(message.ods_code), version=r"[0-9]+\.?$",
+        title=".+", own_title=f"(?i:{titles})", patient="(?P<patient>.+)", nhs_number="(?P<number>[0-9 ]+)",
+        organisation=".*[^ ,].*", ods_code=re.escape(message.ods_code), version=r"[0-9]+\.?$",
     )  # fmt: skip
     found = re.match(pattern, words)
     if not found:
         return f"must be in the prescribed form: {form}"
     if found["number"].replace(" ", "") != message.nhs_number:
         return "must give the patient's NHS number"
+    rest = words[found.end("number") :]
+    if message.confidential and any(mark in rest and part not in form for mark, part in _LOCATION.items()):
+        return "must name no location, since the consultation is confidential"
+    named = found["patient"].casefold()
     name = message.patient.first("name") if message.patient else None
-    wanted = {"patient": [name.text("family"), name.text("given")] if name else []}
-    if message.composition and "{own_title}" in form:
-        wanted["title"] = [message.composition.text("title")]
-    for part, texts in wanted.items():
-        given = found[part].casefold()
-        if not all(any(" ".join(one.split()).casefold() in given for one in (text, folded(text))) for text in texts):
-            return f"must name the {part} as the message does"
+    for text in [name.text("family"), name.text("given")] if name else []:
+        if not any(_spaced(one).casefold() in named for one in (text, folded(text))):
+            return "must name the patient as the message does"
     return None
 
 
