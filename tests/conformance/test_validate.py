@@ -215,3 +215,21 @@ def test_a_message_nested_without_end_is_refused() -> None:
     deep = b"<Bundle xmlns='http://hl7.org/fhir'>" + b"<entry>" * 200 + b"</entry>" * 200 + b"</Bundle>"
     with pytest.raises(UnreadableMessageError, match="too deeply"):
         read(deep)
+
+
+@pytest.mark.parametrize("organisation", ["Ferry Road, seen at last", ", Ltd", "NHS Number 7 for ODS Code"])
+@pytest.mark.parametrize("given", ["Ann for", "ODS Code", "Zoë , and"])
+@pytest.mark.parametrize("version", list(Version))
+@pytest.mark.parametrize("confidential", [False, True])
+@pytest.mark.requirement("GPCM-SD-CS-023", "GPCM-SD-CS-068", "GPCM-SD-064")
+def test_names_that_look_like_the_prescribed_words_break_no_form(
+    organisation: str, given: str, version: Version, *, confidential: bool
+) -> None:
+    changes: dict[str, Any] = {"patient__name__given": [given], "organisation__name": organisation}
+    if version is Version.V1_5:
+        changes["consultation__confidential"] = confidential
+    else:
+        changes["title"] = f"{given} {organisation}"
+    message = a_message(version, **changes)
+    found = broken_requirements(compose(message, [4] * len(message.request.documents)), envelope(message), version)
+    assert [finding.id for finding in found if finding.is_broken_must] == []

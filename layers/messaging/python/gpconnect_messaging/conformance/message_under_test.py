@@ -186,6 +186,12 @@ class MessageUnderTest:
         return identified(self.organisation, ODS_CODE)
 
     @cached_property
+    def sender_code(self) -> str:
+        """The ODS code of the header's sender, "" if there is none."""
+        sender = self.resolve(self.header.text("sender", "reference"), self.outer_urls) if self.header else None
+        return identified(sender, ODS_CODE)
+
+    @cached_property
     def narrative(self) -> str:
         """The text of Composition.text, with white space normalised."""
         return " ".join(self.composition.text("text", "div").split()) if self.composition else ""

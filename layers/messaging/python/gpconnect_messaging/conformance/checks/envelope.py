@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from gpconnect_messaging.conformance.check_result import NOT_APPLICABLE, CheckResult, Violation, check_result
 from gpconnect_messaging.conformance.checks.check import Check, Level, Scope, checks
-from gpconnect_messaging.conformance.checks.payload import missing_wording, stated_version
+from gpconnect_messaging.conformance.checks.payload import GENERIC, ONLINE, report, stated_version, wording_fault
 from gpconnect_messaging.conformance.headers import Headers
 from gpconnect_messaging.conformance.message_under_test import MessageUnderTest
 from gpconnect_messaging.conformance.rules import Rule
@@ -23,6 +23,7 @@ _MAILBOX = re.compile(r"[A-Za-z0-9]{4,40}")
 _VERSION_AT_END = re.compile(r", Version: ([0-9]+)$")
 _SUBJECT_LIMIT = 500
 _ADDRESS_LIMIT = 100
+_2_0 = "{own_title} for {patient}, NHS Number: {nhs_number}, seen at {organisation}, {ods_code}, Version: {version}"
 _CLIENT_NAMES = {"Mex-From": "From_DTS", "Mex-To": "To_DTS", "Mex-Subject": "Subject", "Mex-LocalID": "LocalId",
                  "Mex-WorkflowID": "WorkflowId"}  # fmt: skip
 
@@ -111,45 +112,22 @@ def _addressed(headers: Headers, message: MessageUnderTest) -> str | None:
     return _automatic(headers, message) or _agrees(headers, message)
 
 
-def _subject_1_5(kind: str, *, with_location: bool) -> _Fault:
+def _subject(form: Callable[[MessageUnderTest], str], end: str = "") -> Rule:
     def fault(headers: Headers, message: MessageUnderTest) -> str | None:
-        missing = _missing_wording(headers, message, kind, with_location=with_location)
-        if not with_location and f"ODS Code {message.ods_code}" not in headers.subject and not _cut(headers):
-            missing.append("the ODS code")
-        return _prescribed(missing)
+        if _cut(headers):  # the end cannot be required
+            start, *_ = form(message).split("{")
+            return None if headers.subject.startswith(start) else f"must begin with {start}"
+        return wording_fault(headers.subject, form(message) + end, message, _folded)
 
-    return fault
+    return _header_rule("Mex-Subject", fault)
 
 
 def _cut(headers: Headers) -> bool:
-    # Text beyond MESH's limit is cut off and cannot be required.
-    return len(headers.subject) >= _SUBJECT_LIMIT
-
-
-def _missing_wording(headers: Headers, message: MessageUnderTest, kind: str, *, with_location: bool) -> list[str]:
-    words = " ".join(headers.subject.split())
-    missing = missing_wording(words, message, kind, with_location=with_location, folded=_folded)
-    if _cut(headers):
-        return [] if not kind or headers.subject.startswith(f"{kind} for ") else missing[:1]
-    return missing
+    return len(headers.subject) > _SUBJECT_LIMIT - 4  # blanks at a cut are stripped
 
 
 def _folded(name: str) -> str:
     return header_text(name, _SUBJECT_LIMIT)
-
-
-def _prescribed(missing: list[str]) -> str | None:
-    return f"must give {', '.join(missing)} in the prescribed form" if missing else None
-
-
-def _subject_2_0(headers: Headers, message: MessageUnderTest) -> str | None:
-    missing = _missing_wording(headers, message, "", with_location=False)
-    if not _cut(headers):
-        if ", seen at " not in headers.subject or f", {message.ods_code}, " not in headers.subject:
-            missing.append("the location and the ODS code")
-        if not _VERSION_AT_END.search(headers.subject):
-            missing.append("the version number")
-    return _prescribed(missing)
 
 
 def _version_shown(headers: Headers, _message: MessageUnderTest) -> str | None:
@@ -173,12 +151,12 @@ def _counted(_headers: Headers, message: MessageUnderTest) -> str | None:
 FROM = _header_rule("Mex-From", _from)
 AUTOMATIC = _header_rule("Mex-To", _automatic)
 LOCAL_ID = _header_rule("Mex-LocalID", _local_id)
-SUBJECT_2_0 = _header_rule("Mex-Subject", _subject_2_0)
+SUBJECT_2_0 = _subject(lambda _: _2_0)
 _AGREES = _header_rule("Mex-To", _agrees)
 _ADDRESSED = _header_rule("Mex-To", _addressed)
-_REPORT_SUBJECT = _header_rule("Mex-Subject", _subject_1_5("Consultation report", with_location=True))
-_ONLINE_SUBJECT = _header_rule("Mex-Subject", _subject_1_5("Online consultation report", with_location=False))
-_GENERIC_SUBJECT = _header_rule("Mex-Subject", _subject_1_5("", with_location=False))
+_REPORT_SUBJECT = _subject(report)
+_ONLINE_SUBJECT = _subject(lambda _: ONLINE, ", ODS Code {ods_code}")
+_GENERIC_SUBJECT = _subject(lambda _: GENERIC, ", ODS Code {ods_code}")
 _V1_5, _V2_0 = _workflow("GPFED_CONSULT_REPORT"), _workflow("GPCONNECT_SEND_DOCUMENT")
 
 

@@ -41,6 +41,8 @@ MUST, SHOULD = Level.MUST, Level.SHOULD
 _UUID = re.compile(r"(?i)(urn:uuid:)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _BIRTH_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]*(=\s*){0,2}")
+_LONGEST_WORDS = 1500
+_LOCATION = {", seen at ": "{organisation}", "ODS Code": "{ods_code}"}
 _VERSION = re.compile(r"[Vv]ersion:? ([0-9]+)")
 _AUTHORS = {
     "Practitioner": "CareConnect-Practitioner-1",
@@ -96,48 +98,57 @@ def _has_profiled(kind: str, profile: str) -> Rule:
 # --- the Composition's text -------------------------------------------------------------------------------------------
 
 
-def _narrative(kind: str, *, with_location: bool) -> Rule:
-    """Composition.text gives the use case, the patient's name and number, the location and the version."""
+_REPORT = "Consultation report for {patient}, NHS Number {nhs_number}, seen at {organisation}, ODS Code {ods_code}"
+_CONFIDENTIAL = "Consultation report for {patient}, NHS Number {nhs_number}"
+ONLINE = "Online consultation report for {patient}, NHS Number {nhs_number}"
+GENERIC = "{title} report for {patient}, NHS Number {nhs_number}"
+
+
+def report(message: MessageUnderTest) -> str:
+    """Return the form of a consultation report's words: without location if it is confidential (GPCM-SD-CS-023)."""
+    return _CONFIDENTIAL if message.confidential else _REPORT
+
+
+def _narrative(form: Callable[[MessageUnderTest], str]) -> Rule:
+    """Composition.text has the prescribed form, and the version."""
 
     def violation(subject: Node, message: MessageUnderTest) -> Violation | None:
-        text = subject.first("text")
-        words = message.narrative
-        if text is None or not words:
-            return Violation(text or subject, "text is missing")
-        missing = missing_wording(words, message, kind, with_location=with_location)
-        if not _VERSION.search(words) or "Version " not in words:
-            missing.append("the version number")
-        return Violation(text, f"text must give {', '.join(missing)} in the prescribed form") if missing else None
+        fault = wording_fault(message.narrative, form(message) + ", Version {version}", message)
+        return Violation(subject.first("text") or subject, f"text {fault}") if fault else None
 
     return for_all(composition, violation)
 
 
-def missing_wording(
-    words: str, message: MessageUnderTest, kind: str, *, with_location: bool, folded: Callable[[str], str] = str
-) -> list[str]:
-    """List the wrong parts of a text "{kind} for {name}, NHS Number {n}, seen at {organisation}, ODS Code {ods}".
+def _spaced(words: str) -> str:
+    return " ".join(words.split()).replace(" , NHS Number", ", NHS Number")  # as in NHS England's example
 
-    The text may have the name unchanged or as `folded` turns it.
+
+def wording_fault(words: str, form: str, message: MessageUnderTest, folded: Callable[[str], str] = str) -> str | None:
+    """Return why a text does not begin as a form prescribes, as the rest of a sentence; None if it does.
+
+    The text may have names unchanged or as `folded` turns them. `{own_title}` in a form is the Composition's title.
     """
-    missing = []
-    if kind and not words.startswith(f"{kind} for "):
-        missing.append(f"the words “{kind} for”")
-    elif " for " not in words:
-        missing.append("the kind of document and the patient")
-    family = message.patient.text("name", "family") if message.patient else ""
-    names = (" ".join(name.split()).casefold() for name in (family, folded(family)))
-    if family and not any(name in words.casefold() for name in names):
-        missing.append("the patient's name")
-    number = re.search(r"NHS Number:? ([0-9 ]+)", words)
-    if not number or number[1].replace(" ", "") != message.nhs_number:
-        missing.append("the patient's NHS number")
-    if with_location:
-        located = ", seen at " in words
-        if message.confidential and (located or "ODS Code" in words):
-            missing.append("no location, since the consultation is confidential,")
-        elif not message.confidential and not (located and f"ODS Code {message.ods_code}" in words):
-            missing.append("the location and the ODS code")
-    return missing
+    words = _spaced(words[:_LONGEST_WORDS])
+    title = message.composition.text("title") if message.composition else ""
+    titles = "|".join(re.escape(_spaced(one)) for one in (title, folded(title)))
+    pattern = form.format(
+        title=".+", own_title=f"(?i:{titles})", patient="(?P<patient>.+)", nhs_number="(?P<number>[0-9 ]+)",
+        organisation=".*[^ ,].*", ods_code=re.escape(message.ods_code), version=r"[0-9]+\.?$",
+    )  # fmt: skip
+    found = re.match(pattern, words)
+    if not found:
+        return f"must be in the prescribed form: {form}"
+    if found["number"].replace(" ", "") != message.nhs_number:
+        return "must give the patient's NHS number"
+    rest = words[found.end("number") :]
+    if message.confidential and any(mark in rest and part not in form for mark, part in _LOCATION.items()):
+        return "must name no location, since the consultation is confidential"
+    named = found["patient"].casefold()
+    name = message.patient.first("name") if message.patient else None
+    for text in [name.text("family"), name.text("given")] if name else []:
+        if not any(_spaced(one).casefold() in named for one in (text, folded(text))):
+            return "must name the patient as the message does"
+    return None
 
 
 # --- replacement ------------------------------------------------------------------------------------------------------
@@ -395,7 +406,11 @@ _care_setting_sent = must(
 )
 _ORGANISATION = {"Organization": "CareConnect-Organization-1"}
 _PATIENT = {"Patient": "CareConnect-Patient-1"}
-_CUSTODIAN = _refers_to_profiled("custodian", _ORGANISATION)
+_IS_SENDER = for_all(
+    organisation,
+    must(lambda _, message: message.ods_code == message.sender_code, "must have the ODS code of the header's sender"),
+)
+_CUSTODIAN = all_of(_refers_to_profiled("custodian", _ORGANISATION), _IS_SENDER)
 _SUBJECT = _refers_to_profiled("subject", _PATIENT)
 _AUTHOR = _refers_to_profiled("author", _AUTHORS, once=False)
 _PROFILES = for_all(
@@ -447,11 +462,11 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
     *checks("OC-006", MUST, "Composition.title", fixed(composition, "title", "Online consultation report"),
             "The title is “Online consultation report”"),
     *checks("GE-006", MUST, "Composition.title", has(composition, "title"), "The title names the kind of document"),
-    *checks("CS-023", MUST, "Composition.text", _narrative("Consultation report", with_location=True),
+    *checks("CS-023", MUST, "Composition.text", _narrative(report),
             "The text sums the report up in the prescribed words"),
-    *checks("OC-007", MUST, "Composition.text", _narrative("Online consultation report", with_location=False),
+    *checks("OC-007", MUST, "Composition.text", _narrative(lambda _: ONLINE),
             "The text sums the report up in the prescribed words"),
-    *checks("GE-007", MUST, "Composition.text", _narrative("", with_location=False),
+    *checks("GE-007", MUST, "Composition.text", _narrative(lambda _: GENERIC),
             "The text sums the document up in the prescribed words"),
     *checks("SD-004 CS-024 OC/GE-008", MUST, "Composition.subject", _SUBJECT,
             "The subject is a CareConnect Patient in the document"),
@@ -466,7 +481,8 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
             "The author is described in the document"),
     *checks("SD-003 CS-026 OC/GE-010", MUST, "Composition.custodian", _CUSTODIAN,
             "The custodian is the sending CareConnect Organization"),
-    *checks("2.0/105", MUST, "Composition.custodian", refers(composition, "custodian", "Organization"),
+    *checks("2.0/105", MUST, "Composition.custodian",
+            all_of(refers(composition, "custodian", "Organization"), _IS_SENDER),
             "The custodian is the sending Organization"),
     # Replacement
     *checks("SD-038", MUST, "Composition.relatesTo", _REPLACES, "A replacement says that it replaces"),
@@ -492,7 +508,8 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
             "Sections refer to ITK attachments"),
     *checks("GE-012", MUST, "Composition.section.entry", _PROFILED_DOCUMENT,
             "A section refers to the document"),
-    *checks("2.0/110", MUST, "Composition.section.entry", _document_referred, "A section refers to the document"),
+    *checks("2.0/110", MUST, "Composition.section.entry", all_of(_document_referred, _one_section_per_document),
+            "Sections refer to every document"),
     *checks("CS-028 OC-012", MUST, "Composition.section.entry", _primary_is_pdf,
             "A section refers to the report as a PDF"),
     *checks("SD-031", MUST, "Binary.content", _ENCODED, "Documents are in base64"),
