@@ -5,11 +5,11 @@ single key of the index takes all writes (a key takes 1,000 a second).
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from gpconnect_messaging.conflicts import past_transactions, tries
@@ -27,9 +27,6 @@ NOTICE_LEASE = timedelta(minutes=1)
 OPEN_NOTICE = "OPEN NOTICE"
 """The status under which the index lists open notifications."""
 _CONDITION_FAILED, _CONFLICT = "ConditionalCheckFailed", "TransactionConflict"
-
-_to_dynamo = TypeSerializer().serialize
-_from_dynamo = TypeDeserializer().deserialize
 
 Item = dict[str, Any]
 
@@ -223,11 +220,44 @@ def time(written: str) -> datetime:
     return datetime.fromisoformat(f"{year:0>4}-{rest}")
 
 
-def item(values: Item) -> dict[str, Any]:
-    """Convert Python values to DynamoDB values."""
+def item(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert Python values to DynamoDB values, as boto3 does. Raises TypeError for a type that the ledger lacks."""
     return {name: _to_dynamo(value) for name, value in values.items()}
 
 
 def plain(values: Any) -> Item:
-    """Convert DynamoDB values to Python values."""
+    """Convert DynamoDB values to Python values, as boto3 does."""
     return {name: _from_dynamo(value) for name, value in values.items()}
+
+
+def _to_dynamo(value: Any) -> Item:
+    match value:
+        case str():
+            return {"S": value}
+        case bool():
+            return {"BOOL": value}
+        case int() | Decimal():
+            return {"N": str(value)}
+        case None:
+            return {"NULL": True}
+        case Mapping():
+            return {"M": item(value)}
+        case list() | tuple():
+            return {"L": list(map(_to_dynamo, value))}
+    raise TypeError(f"the ledger has no {type(value).__name__}")
+
+
+def _from_dynamo(value: Any) -> Any:
+    [(kind, content)] = value.items()
+    match kind:
+        case "S" | "BOOL":
+            return content
+        case "N":
+            return Decimal(content)
+        case "NULL":
+            return None
+        case "M":
+            return plain(content)
+        case "L":
+            return list(map(_from_dynamo, content))
+    raise TypeError(f"the ledger has no {kind}")
