@@ -249,15 +249,14 @@ def _to_dynamo(value: Any) -> Item:
 
 def _from_dynamo(value: Any) -> Any:
     [(kind, content)] = value.items()
-    match kind:
-        case "S" | "BOOL":
-            return content
-        case "N":
-            return Decimal(content)
-        case "NULL":
-            return None
-        case "M":
-            return plain(content)
-        case "L":
-            return list(map(_from_dynamo, content))
-    raise TypeError(f"the ledger has no {kind}")
+    return _READERS[kind](content)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "S": str,
+    "BOOL": bool,
+    "N": Decimal,
+    "NULL": lambda _: None,
+    "M": plain,
+    "L": lambda values: list(map(_from_dynamo, values)),
+}
