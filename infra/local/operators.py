@@ -10,8 +10,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.text import Text
 
-import gpcm.commands.registered  # noqa: F401 - registers the other commands
-from gpcm.command_line import CommandContext, Panel, command, main
+from gpcm.command_line import CommandContext, Panel, command, main, register_commands
 from gpcm.environment import OperatorEnvironment, OperatorEnvironmentError, register_local_run
 from infra.local import demo as local_demo
 from infra.local import detached_run
@@ -52,6 +51,7 @@ def open_detached_run() -> OperatorEnvironment:
 
 
 register_local_run(open_detached_run)
+register_commands()  # before those of this module: help lists panels in that order
 
 
 @command(example="gpcm demo --keep", panel=Panel.MACHINE, needs_environment=False)

@@ -25,7 +25,8 @@ EXAMPLE = ROOT / "docs" / "examples" / "build_a_message.py"
 LAYER = ROOT / "layers" / "dependencies" / "requirements.txt"
 LOCK = ROOT / "requirements-dev.txt"
 NOT_FOR_LIST = {
-    "fhir", "httpx", "isal", "jinja2", "jwt", "PIL", "pydantic", "pypdf", "reportlab", "rich.markdown", "starlette",
+    "boto3", "fhir", "httpx", "isal", "jinja2", "jwt", "lxml", "PIL", "pydantic", "pypdf", "reportlab", "rich.markdown",
+    "starlette",
 }  # fmt: skip
 """Modules that take long to import, and that `gpcm list` does not need."""
 
@@ -156,13 +157,23 @@ def test_gpcm_lists_and_shows_what_is_in_a_deployed_stack(
 
 
 def test_gpcm_list_imports_only_what_it_needs(operators: Path, access: dict[str, str], tmp_path: Path) -> None:
-    began = cpu_of_children()
-    assert gpcm(operators, "list", folder=tmp_path, **access).returncode == 0
-    print(f"gpcm list: {cpu_of_children() - began:.2f} s of CPU")
     timed = gpcm(operators, "list", folder=tmp_path, PYTHONPROFILEIMPORTTIME="1", **access)
     imported = {line.rsplit("|", 1)[-1].strip() for line in timed.stderr.splitlines() if line.startswith("import time")}
-    assert {"boto3", "gpcm.commands.messages"} <= imported
+    assert {"botocore.session", "gpcm.commands.messages"} <= imported
     assert not NOT_FOR_LIST & imported
+
+
+def test_gpcm_list_takes_less_than_a_second_of_processor_time(
+    operators: Path, access: dict[str, str], tmp_path: Path
+) -> None:
+    took = []
+    for _ in range(5):
+        began = cpu_of_children()
+        assert gpcm(operators, "list", folder=tmp_path, **access).returncode == 0
+        took.append(cpu_of_children() - began)
+    print(f"gpcm list: {min(took):.2f} s of CPU")
+    # The quickest says what the command takes; the others, what else this machine was doing.
+    assert min(took) < 1.0, took
 
 
 def cpu_of_children() -> float:

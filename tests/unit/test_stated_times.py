@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging.json_reading import JsonNumber
 from gpconnect_messaging.ledger.table import text, time
 from gpconnect_messaging.queues import first_queued
 from gpconnect_messaging.stated_times import read_stated
@@ -14,7 +15,13 @@ EVENING = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     "stated",
-    ["2026-11-20T22:00:00Z", "2026-11-20T22:00:00+00:00", "2026-11-21T08:00:00+10:00", 1795212000],
+    [
+        "2026-11-20T22:00:00Z",
+        "2026-11-20T22:00:00+00:00",
+        "2026-11-21T08:00:00+10:00",
+        1795212000,
+        JsonNumber("1795212000"),
+    ],
 )
 def test_a_time_is_read_in_utc(stated: Any) -> None:
     found = read_stated(stated)
@@ -24,7 +31,7 @@ def test_a_time_is_read_in_utc(stated: Any) -> None:
 
 @pytest.mark.parametrize(
     "stated",
-    [None, "", "yesterday", True, -1, 2**63, 10**400, 1.5, [], {}, "2026-11-20T22:00:00",
+    [None, "", "yesterday", True, -1, 2**63, 10**400, 1.5, JsonNumber("1795212000.0"), [], {}, "2026-11-20T22:00:00",
      "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "0999-12-31T23:59:59Z", "1989-12-31T23:59:59Z",
      "9999-12-31T23:59:59-23:59"],
 )  # fmt: skip

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -28,6 +29,7 @@ class Kept:
     def __init__(self) -> None:
         self.clock = Clock(START)
         table: Any = Table()
+        self.table = table
         self.ledger = Ledger(table, "ledger", PATIENCE, self.clock)
         self.search = Search(table, "ledger", self.clock)
 
@@ -94,6 +96,13 @@ def test_pages_of_everything_go_over_days_and_statuses(kept: Kept, limit: int) -
         kept.clock.advance(timedelta(hours=5))
         kept.ledger.record(made[-1], started())
     assert turned(kept.search.by_time, limit) == newest_first(made)
+
+
+def test_a_list_of_a_quiet_weekend_takes_sixteen_queries_at_most(kept: Kept) -> None:
+    kept.built()
+    with patch.object(kept.table, "query", wraps=kept.table.query) as query:
+        assert len(kept.search.by_time().rows) == 1
+    assert query.call_count <= 16, "a query costs gpcm list four milliseconds of processor time"
 
 
 def test_a_page_is_of_one_mailbox_and_one_time_where_that_is_asked(kept: Kept) -> None:

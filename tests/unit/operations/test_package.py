@@ -22,5 +22,5 @@ def imported(file: Path) -> Iterator[str]:
 def test_it_imports_nothing_of_the_local_run_of_cdk_or_of_one_operating_system() -> None:
     names = {(file.name, name) for file in FILES for name in imported(file)}
     assert len(FILES) > 30
-    assert {"gpcm.environment", "boto3", "gpconnect_messaging.storage"} <= {name for _, name in names}
+    assert {"gpcm.environment", "botocore.session", "gpconnect_messaging.storage"} <= {name for _, name in names}
     assert not [found for found in names if found[1].split(".")[0] in FORBIDDEN]

@@ -3,8 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gpconnect_messaging.json_reading import JsonNumber
-
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 """The earliest plausible time: .NET, for example, writes an empty field as the first of year 1."""
 
@@ -14,8 +12,7 @@ def read_stated(stated: Any) -> datetime | None:
 
     EventBridge and this product write text; a backfill has seconds since 1970, as Step Functions lists objects.
     """
-    if isinstance(stated, JsonNumber):
-        stated = stated.whole
+    stated = getattr(stated, "whole", stated)  # JsonNumber is not imported here: it brings XML
     try:
         time = datetime.fromtimestamp(stated, UTC) if isinstance(stated, int) else datetime.fromisoformat(str(stated))
         return time.astimezone(UTC) if time.tzinfo and time >= EARLIEST else None

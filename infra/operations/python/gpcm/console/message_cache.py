@@ -1,7 +1,7 @@
 """A cache of the ledger's messages, so that pages open at once whatever the size of the ledger.
 
 The cache reads the ledger's indexes once: all open messages, and those that settled within the window. After that it
-reads only new events, by time, with sixteen small queries. The numbers on a page are therefore some seconds old, and
+reads only new events, by time, with four small queries. The numbers on a page are therefore some seconds old, and
 the page says so. The page of a single message is read from the ledger.
 """
 

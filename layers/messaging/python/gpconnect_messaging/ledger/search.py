@@ -45,7 +45,7 @@ from gpconnect_messaging.ledger.table import (
 )
 
 LOOKS_BACK = timedelta(days=3)
-"""How far a list goes back by default: over a weekend. A day takes sixteen queries, even when empty."""
+"""How far a list goes back by default: over a weekend. A day takes a query a shard, even when empty."""
 
 _THREADS = 16
 _BATCH = 100

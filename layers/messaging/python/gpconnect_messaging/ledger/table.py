@@ -5,11 +5,11 @@ single key of the index takes all writes (a key takes 1,000 a second).
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from gpconnect_messaging.conflicts import past_transactions, tries
@@ -20,15 +20,13 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 SHARDS = 32
-TIME_SHARDS = 16
+TIME_SHARDS = 4
+"""Enough for 280 messages a second (docs/scale.md). Every list by time queries them all for every day."""
 NOTICE_LEASE = timedelta(minutes=1)
 """Lease held while a notification is being delivered or escalated."""
 OPEN_NOTICE = "OPEN NOTICE"
 """The status under which the index lists open notifications."""
 _CONDITION_FAILED, _CONFLICT = "ConditionalCheckFailed", "TransactionConflict"
-
-_to_dynamo = TypeSerializer().serialize
-_from_dynamo = TypeDeserializer().deserialize
 
 Item = dict[str, Any]
 
@@ -222,11 +220,43 @@ def time(written: str) -> datetime:
     return datetime.fromisoformat(f"{year:0>4}-{rest}")
 
 
-def item(values: Item) -> dict[str, Any]:
-    """Convert Python values to DynamoDB values."""
+def item(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert Python values to DynamoDB values, as boto3 does. Raises TypeError for a type that the ledger lacks."""
     return {name: _to_dynamo(value) for name, value in values.items()}
 
 
 def plain(values: Any) -> Item:
-    """Convert DynamoDB values to Python values."""
+    """Convert DynamoDB values to Python values, as boto3 does."""
     return {name: _from_dynamo(value) for name, value in values.items()}
+
+
+def _to_dynamo(value: Any) -> Item:
+    match value:
+        case str():
+            return {"S": value}
+        case bool():
+            return {"BOOL": value}
+        case int() | Decimal():
+            return {"N": str(value)}
+        case None:
+            return {"NULL": True}
+        case Mapping():
+            return {"M": item(value)}
+        case list() | tuple():
+            return {"L": list(map(_to_dynamo, value))}
+    raise TypeError(f"the ledger has no {type(value).__name__}")
+
+
+def _from_dynamo(value: Any) -> Any:
+    [(kind, content)] = value.items()
+    return _READERS[kind](content)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "S": str,
+    "BOOL": bool,
+    "N": Decimal,
+    "NULL": lambda _: None,
+    "M": plain,
+    "L": lambda values: list(map(_from_dynamo, values)),
+}
