@@ -100,6 +100,9 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         ("DocumentReference", {"type": {"coding": [
             {"system": "http://loinc.org", "code": "34133-9"}, {"system": f"{_HL7}/v2/0431", "code": "O"}]}}),
         ("Questionnaire", {"url": "HTTP://tests.example/throat"}),
+        ("Questionnaire.Item", {"linkId": "1", "type": "string", "extension": [
+            {"url": f"{_HL7}/StructureDefinition/questionnaire-unit", "valueCoding": {"code": "kg"}}]}),
+        ("Identifier", {"system": "urn:ietf:rfc:3986", "value": "1"}),
         ("Identifier", {"system": "mailto:someone@tests.example", "value": "1"}),
         ("Coding", {"system": "ftp://tests.example/codes", "code": "1"}),
         ("Coding", {"code": "1", "extension": [{"url": "https://tests.example/id", "valueId": "1"}] * 2}),

@@ -18,7 +18,7 @@ KNOWN = {
     LANGUAGES: "en en-GB EN-gb es-419 cy gsw zh fr-CA",
     _CURRENCIES: "GBP EUR XAF", _COUNTRIES: "GB GBR", "https://www.usps.com/": "AK",
     "http://dicom.nema.org/resources/ontology/DCM": "CT 109001",
-    f"{_HL7}v3/RoleCode": "FTH", f"{_HL7}CodeSystem/summary": "anything", f"{_HL7}sid/icd-10": "A00",
+    f"{_HL7}v3/RoleCode": "FTH", f"{_HL7}CodeSystem/summary": "anything", f"{_HL7}sid/icd-10": "A00", "http://loinc.org": "8480-6", "http://snomed.info/sct": "73211009",
     "https://publisher.example/codes": "anything", "urn:ietf:bcp:13": "application/pdf",
 }  # fmt: skip
 UNKNOWN = {
@@ -28,6 +28,8 @@ UNKNOWN = {
     _CURRENCIES: "GBX gbp £", _COUNTRIES: "ZZ gb", "https://www.usps.com/": "ZZ",
     "http://dicom.nema.org/resources/ontology/DCM": "XX",
     f"{_HL7}v3/RoleCode": "XXX", f"{_HL7}no-such-system": "x", f"{_HL7}": "x",
+    f"{_HL7}sid/icd-10-uk": "A00", "https://hl7.org/fhir/v2/0203": "MR", "http://www.hl7.org/fhir/v2/0203": "MR",
+    "http://snomed.info/sct/": "73211009", "http://loinc.org/": "8480-6", f"{UNITS}/": "kg", "http://hl7.org/fhir": "x",
 }  # fmt: skip
 
 

@@ -147,10 +147,10 @@ def test_the_page_shows_the_same_fields_once() -> None:
 @pytest.mark.parametrize(
     ("item", "rule"),
     [
-        (MEDICATION | {"text": None}, "text: is missing: the medication needs it"),
-        (PROBLEM | {"significance": None}, "significance: is missing: the problem needs it"),
-        (ALLERGY | {"cause": None}, "cause: is missing: the allergy needs it"),
-        (PROBLEM | {"reaction": "rash"}, "reaction: is not for a problem"),
+        (MEDICATION | {"text": None}, "text: is missing: an item of kind medication needs it"),
+        (PROBLEM | {"significance": None}, "significance: is missing: an item of kind problem needs it"),
+        (ALLERGY | {"cause": None}, "cause: is missing: an item of kind allergy needs it"),
+        (PROBLEM | {"reaction": "rash"}, "reaction: is not for an item of kind problem"),
         (PROBLEM | {"kind": None}, "significance: is not for an item without kind"),
         (PROBLEM | {"status": "stopped"}, "status: of a problem must be active or inactive"),
         (ALLERGY | {"status": "resolved"}, "end: is missing: say when it was resolved"),

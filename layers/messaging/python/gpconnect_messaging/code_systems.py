@@ -11,6 +11,12 @@ from importlib.resources import files
 
 UNITS, LANGUAGES = "http://unitsofmeasure.org", "urn:ietf:bcp:47"
 _HL7 = "http://hl7.org/fhir/"
+_OF_HL7 = ("http://hl7.org/fhir", "https://hl7.org/fhir", "http://www.hl7.org/fhir")
+_CLASSIFICATIONS = frozenset(("icd-9", "icd-9-cm", "icd-10", "icd-10-cm", "cvx", "ndc", "srt"))
+"""Systems of other publishers that HL7 gave a URL (`sid/`), and a validator knows by it."""
+_NEVER_LONGER = (
+    "http://snomed.info/sct", "http://loinc.org", UNITS, "http://www.nlm.nih.gov/research/umls/rxnorm"
+)  # fmt: skip
 _ANNOTATION, _GROUP = re.compile(r"\{[ -z|~]*\}"), re.compile(r"\(([^()]*)\)")
 _OPERATOR = re.compile(r"[./](?![^\[]*\])")
 _COMPONENT = re.compile(r"(?:(10[*^]|(?:[A-Za-z%'_]|\[[^\]]*\])+)(?:[+-]?\d{1,9})?|\d{1,9}|\0)?(?:\{\})*", re.ASCII)
@@ -31,7 +37,8 @@ def is_code_of(system: str, code: str) -> bool:
     """Whether a code can be of a system. A system of another publisher that is not in the table may have any code."""
     name = system.removeprefix(_HL7)
     if not (codes := _systems().get(name)):
-        return name == system or name.startswith("sid/")
+        known = system in _NEVER_LONGER or not system.startswith((*_OF_HL7, *_NEVER_LONGER))
+        return known or name.removeprefix("sid/") in _CLASSIFICATIONS
     if not (code and codes.strip()):
         return True
     if system == UNITS:

@@ -99,6 +99,16 @@ def _sensible_item(node: Node) -> bool:
     return filled if kind == "group" else not (filled and kind == "display")
 
 
+def _extended_by_type(node: Node) -> bool:
+    kinds = [_EXTENDED.get((child.url or "").removeprefix(_OF_QUESTIONS)) for child in node.all("extension")]
+    return all(node.text("type") in kind for kind in kinds if kind)
+
+
+_OF_QUESTIONS = "http://hl7.org/fhir/StructureDefinition/questionnaire-"
+_EXTENDED = {"unit": ("integer", "decimal"), "referenceFilter": ("reference",), "lookupQuestionnaire": ("reference",)}
+"""HL7's extensions of a question that are for some types only."""
+
+
 def _described_once(node: Node) -> bool:
     return len(node.all("extension")) < 2 or len({child.url for child in node.all("extension")}) > 1
 
@@ -176,7 +186,12 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
         _not_both("ext-1", "value[x]", "extension"), _some("ext-1", "value[x]", "extension"),
         ("the codings of ITK's care setting have system, code and display, and no version", _care_setting),
     ),
-    "Identifier": (_ABSOLUTE, ("an identifier of a system of the NHS has a value", _valued)),
+    "Identifier": (
+        _ABSOLUTE,
+        ("the value is a URI that begins with http://, https:// or urn: if the system says so",
+         lambda node: node.text("system") != "urn:ietf:rfc:3986" or _absolute(node.text("value"))),
+        ("an identifier of a system of the NHS has a value", _valued),
+    ),
     "Coding": (*_CODED, ("a coding has one description id of SNOMED CT", _described_once)),
     # A validator looks for every coding of a listed system in the element's value set once it has found one there.
     "CodeableConcept": (
@@ -279,6 +294,8 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
     ),
     "Questionnaire.Item": (
         ("que-1: a group has items, and a display has none", _sensible_item),
+        ("HL7's extensions questionnaire-unit, -referenceFilter and -lookupQuestionnaire are for some types only",
+         _extended_by_type),
         *(_never_if(rule, name, "type", "display")
           for rule, name in (("que-3", "code"), ("que-6", "required"), ("que-6", "repeats"), ("que-9", "readOnly"))),
         _not_both("que-4", "option", "options"),

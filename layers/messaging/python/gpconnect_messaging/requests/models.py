@@ -290,12 +290,14 @@ class CodedItem(Part):
         needed, statuses, taken = KINDS[kind] if kind else ((), (), ())
         for name in needed:
             if not getattr(self, name):
-                raise ValueError(f"{name}: is missing: the {kind} needs it")
+                raise ValueError(f"{name}: is missing: an item of kind {kind} needs it")
         for name in ("status", "prescription", "significance", "cause", "reaction", "start", "end"):
             if getattr(self, name) and name not in (*needed, *taken):
-                raise ValueError(f"{name}: is not for {f'a {kind}' if kind else 'an item without kind'}: leave it out")
+                raise ValueError(
+                    f"{name}: is not for an item {f'of kind {kind}' if kind else 'without kind'}: leave it out"
+                )
         if status and status not in statuses:
-            raise ValueError(f"status: of a {kind} must be {' or '.join(statuses)}")
+            raise ValueError(f"status: of an item of kind {kind} must be {' or '.join(statuses)}")
         if status in ("stopped", "resolved") and not self.end:  # GPCM-SD-GE-089, GPCM-SD-GE-153
             raise ValueError(f"end: is missing: say when it was {status}")
         if self.end and kind != "medication" and status in (None, "active"):  # FHIR STU3, con-4
