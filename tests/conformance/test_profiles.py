@@ -60,8 +60,9 @@ def _narrowed(profile: str) -> Iterator[str]:
             yield f"{name} <2"
         if _value(element, "f:min") == "1" and not _required(kind, path):
             yield f"{name} 1"
-        for fixed in element.xpath("*[starts-with(local-name(), 'fixed')]/@value"):
-            yield f"{name} ={fixed}"
+        for child in element:
+            if etree.QName(child).localname.startswith("fixed"):
+                yield f"{name} ={child.get('value')}"
 
 
 @pytest.mark.parametrize("profile", [*PROFILES, *CODED_CONTENT])

@@ -93,6 +93,10 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         ("Range", {"low": {"value": 1}, "high": {"unit": "kg"}}),
         ("Range", {"low": {"value": 2}, "high": {"value": 1}}),
         ("SimpleQuantity", {"value": 1, "comparator": "<"}),
+        ("Age", {"value": 0.0, "system": "http://unitsofmeasure.org", "code": "a"}),
+        ("Age", {"value": -3, "system": "http://unitsofmeasure.org", "code": "a"}),
+        ("Count", {"value": 1.5, "system": "http://unitsofmeasure.org", "code": "1"}),
+        ("Count", {"value": 1, "system": "http://unitsofmeasure.org", "code": "kg"}),
         ("Task", {"authoredOn": "2026-11-20", "lastModified": "2026-11-19"}),
         ("CodeableConcept", {"coding": [{"system": f"{_HL7}/v2/0203", "code": "MR"}] * 2}),
         ("Condition", {"clinicalStatus": "active", "severity": {"coding": [

@@ -18,7 +18,8 @@ KNOWN = {
     LANGUAGES: "en en-GB EN-gb es-419 cy gsw zh fr-CA",
     _CURRENCIES: "GBP EUR XAF", _COUNTRIES: "GB GBR", "https://www.usps.com/": "AK",
     "http://dicom.nema.org/resources/ontology/DCM": "CT 109001",
-    f"{_HL7}v3/RoleCode": "FTH", f"{_HL7}CodeSystem/summary": "anything", f"{_HL7}sid/icd-10": "A00", "http://loinc.org": "8480-6", "http://snomed.info/sct": "73211009",
+    f"{_HL7}v3/RoleCode": "FTH", f"{_HL7}CodeSystem/summary": "anything", f"{_HL7}sid/icd-10": "A00",
+    "http://loinc.org": "8480-6", "http://snomed.info/sct": "73211009",
     "https://publisher.example/codes": "anything", "urn:ietf:bcp:13": "application/pdf",
 }  # fmt: skip
 UNKNOWN = {

@@ -152,7 +152,7 @@ def test_the_page_shows_the_same_fields_once() -> None:
         (ALLERGY | {"cause": None}, "cause: is missing: an item of kind allergy needs it"),
         (PROBLEM | {"reaction": "rash"}, "reaction: is not for an item of kind problem"),
         (PROBLEM | {"kind": None}, "significance: is not for an item without kind"),
-        (PROBLEM | {"status": "stopped"}, "status: of a problem must be active or inactive"),
+        (PROBLEM | {"status": "stopped"}, "status: of an item of kind problem must be active or inactive"),
         (ALLERGY | {"status": "resolved"}, "end: is missing: say when it was resolved"),
         (PROBLEM | {"end": "2026-11-20"}, "end: is given, and the problem is active: say that it is inactive"),
         (MEDICATION | {"start": "2026-11-20", "end": "2026-11-19"}, "end: lies before its start"),

@@ -68,6 +68,15 @@ def _in_time(first: str, second: str) -> Callable[[Node], bool]:
     return holds
 
 
+def _only(rule: str, name: str, value: str) -> Invariant:
+    return f"{rule}: {name} is {value}", lambda node: node.text(name) in ("", value)
+
+
+def _positive(node: Node) -> bool:
+    value = node.text("value")
+    return not value or bool(not value.startswith("-") and value.strip("0."))
+
+
 def _low_before_high(node: Node) -> bool:
     if node.at("low", "value") and node.first("high") and not node.at("high", "value"):
         return False
@@ -203,9 +212,12 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
     "Period": (("per-1: start is not after end, and both are precise enough to tell", _in_time("start", "end")),),
     "Quantity": _QUANTITY,
     "SimpleQuantity": (*_QUANTITY, _never("sqty-1", "comparator")),
-    "Age": _measured("age-1", _UCUM),
+    "Age": (*_measured("age-1", _UCUM), ("age-1: an age is more than nothing", _positive)),
     "Distance": _measured("dis-1", _UCUM),
-    "Count": _measured("cnt-3", _UCUM),
+    "Count": (
+        *_measured("cnt-3", _UCUM), ("cnt-3: the value is a whole number", lambda node: "." not in node.text("value")),
+        _only("cnt-3", "code", "1"),
+    ),
     "Money": _measured("mny-1", _CURRENCY),
     "Duration": (*_QUANTITY, _needs("drt-1", "code", "value"), _only_if("drt-1", "code", "system", _UCUM)),
     "Range": (("rng-2: low is not more than high, and neither is without a value", _low_before_high),),
