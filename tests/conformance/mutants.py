@@ -539,6 +539,10 @@ def _hollow(path: str, **numbers: str) -> list[Mutant]:
 
 
 _REPEATS = "MedicationRequest/extension/extension"
+_ROUTE = (
+    "<reaction><manifestation><text value='Rash'/></manifestation>"
+    "<exposureRoute><text value='By mouth'/></exposureRoute></reaction>"
+)
 _COLLECTION = "<collection><bodySite><text value='Arm'/></bodySite></collection>"
 _ADVICE_ROWS: list[list[Mutant]] = [
     _mutants("SD-006", remove("Composition/encounter"), "online"),
@@ -552,6 +556,17 @@ _ADVICE_ROWS: list[list[Mutant]] = [
     _mutants("2.0/032", remove("Practitioner/telecom")),
     _mutants("2.0/049", put(HEADER, "<receiver><reference value='urn:uuid:1'/></receiver>")),
     _mutants("FHIR-CE-02", remove("AllergyIntolerance/code"), "online"),
+    _mutants("OC/GE-036", refer("Encounter/participant/individual", "Organization")),
+    _mutants("OC/GE-039", refer("Encounter/serviceProvider", "Patient")),
+    _mutants("OC/GE-123", refer("Task/owner", "Binary")),
+    *(_mutants(ids, refer(f"{kind}/{element}", "Organization" if element == "practitioner/actor" else "Patient"))
+      for kind, element, ids in (
+          ("MedicationRequest", "context", "GE-163"), ("MedicationStatement", "context", "GE-181"),
+          ("Immunization", "encounter", "GE-198"), ("Immunization", "practitioner/actor", "GE-209"),
+          ("Condition", "context", "GE-231"), ("ProcedureRequest", "requester/agent", "GE-242"),
+          ("DiagnosticReport", "performer/actor", "GE-252"),
+      )),
+    _mutants("OC/GE-108", put("AllergyIntolerance", _ROUTE)),
     _gone("Encounter", participant="OC/GE-036", priority="OC/GE-037", period="OC/GE-038", serviceProvider="OC/GE-039"),
     _gone("Observation", category="OC/GE-048", valueString="OC/GE-053"),
     _mutants("OC/GE-054", put("Observation", "<component><code><text value='Pulse'/></code></component>")),
