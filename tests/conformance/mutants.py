@@ -110,6 +110,18 @@ def refer(path: str, target: str) -> Mutation:
     return _edit(change)
 
 
+def of_another_patient(path: str) -> Mutation:
+    """Make the references at the path name a second patient."""
+
+    def change(root: Any) -> None:
+        other = "<resource><Patient><id value='other'/></Patient></resource>"
+        _found(root, "Bundle//Bundle")[0].append(etree.fromstring(f"<entry>{other}</entry>"))
+        for node in _found(root, f"{path}/reference"):
+            node.set("value", "Patient/other")
+
+    return _edit(change)
+
+
 def words(old: str, new: str) -> Mutation:
     """Change the words of Composition.text."""
 
@@ -253,6 +265,10 @@ _ENDED = "AllergyIntolerance/extension/extension"
 _SHARED_ROWS: list[list[Mutant]] = [
     _mutants("OC/GE-033", set_to("Encounter/status", "planned")),
     _mutants("OC/GE-034", remove("Encounter/type")),
+    _mutants("OC/GE-035", of_another_patient("Encounter/subject")),
+    _mutants("OC/GE-050", of_another_patient("Observation/subject")),
+    _mutants("OC-052 GE-052", of_another_patient("Observation/performer")),
+    _mutants("OC/GE-098", of_another_patient("AllergyIntolerance/patient")),
     _mutants("OC/GE-035", refer("Encounter/subject", "Organization")),
     _mutants("OC/GE-040", remove("entry[resource/List]")),
     _mutants("OC/GE-041", set_to("List/status", "retired")),
