@@ -110,6 +110,18 @@ def refer(path: str, target: str) -> Mutation:
     return _edit(change)
 
 
+def of_another_patient(path: str) -> Mutation:
+    """Make the references at the path name a second patient."""
+
+    def change(root: Any) -> None:
+        other = "<resource><Patient><id value='other'/></Patient></resource>"
+        _found(root, "Bundle//Bundle")[0].append(etree.fromstring(f"<entry>{other}</entry>"))
+        for node in _found(root, f"{path}/reference"):
+            node.set("value", "Patient/other")
+
+    return _edit(change)
+
+
 def words(old: str, new: str) -> Mutation:
     """Change the words of Composition.text."""
 
@@ -253,6 +265,10 @@ _ENDED = "AllergyIntolerance/extension/extension"
 _SHARED_ROWS: list[list[Mutant]] = [
     _mutants("OC/GE-033", set_to("Encounter/status", "planned")),
     _mutants("OC/GE-034", remove("Encounter/type")),
+    _mutants("OC/GE-035", of_another_patient("Encounter/subject")),
+    _mutants("OC/GE-050", of_another_patient("Observation/subject")),
+    _mutants("OC-052 GE-052", of_another_patient("Observation/performer")),
+    _mutants("OC/GE-098", of_another_patient("AllergyIntolerance/patient")),
     _mutants("OC/GE-035", refer("Encounter/subject", "Organization")),
     _mutants("OC/GE-040", remove("entry[resource/List]")),
     _mutants("OC/GE-041", set_to("List/status", "retired")),
@@ -543,6 +559,10 @@ def _hollow(path: str, **numbers: str) -> list[Mutant]:
 
 
 _REPEATS = "MedicationRequest/extension/extension"
+_ROUTE = (
+    "<reaction><manifestation><text value='Rash'/></manifestation>"
+    "<exposureRoute><text value='By mouth'/></exposureRoute></reaction>"
+)
 _COLLECTION = "<collection><bodySite><text value='Arm'/></bodySite></collection>"
 _ADVICE_ROWS: list[list[Mutant]] = [
     _mutants("SD-006", remove("Composition/encounter"), "online"),
@@ -556,6 +576,17 @@ _ADVICE_ROWS: list[list[Mutant]] = [
     _mutants("2.0/032", remove("Practitioner/telecom")),
     _mutants("2.0/049", put(HEADER, "<receiver><reference value='urn:uuid:1'/></receiver>")),
     _mutants("FHIR-CE-02", remove("AllergyIntolerance/code"), "online"),
+    _mutants("OC/GE-036", refer("Encounter/participant/individual", "Organization")),
+    _mutants("OC/GE-039", refer("Encounter/serviceProvider", "Patient")),
+    _mutants("OC/GE-123", refer("Task/owner", "Binary")),
+    *(_mutants(ids, refer(f"{kind}/{element}", "Organization" if element == "practitioner/actor" else "Patient"))
+      for kind, element, ids in (
+          ("MedicationRequest", "context", "GE-163"), ("MedicationStatement", "context", "GE-181"),
+          ("Immunization", "encounter", "GE-198"), ("Immunization", "practitioner/actor", "GE-209"),
+          ("Condition", "context", "GE-231"), ("ProcedureRequest", "requester/agent", "GE-242"),
+          ("DiagnosticReport", "performer/actor", "GE-252"),
+      )),
+    _mutants("OC/GE-108", put("AllergyIntolerance", _ROUTE)),
     _gone("Encounter", participant="OC/GE-036", priority="OC/GE-037", period="OC/GE-038", serviceProvider="OC/GE-039"),
     _gone("Observation", category="OC/GE-048", valueString="OC/GE-053"),
     _mutants("OC/GE-054", put("Observation", "<component><code><text value='Pulse'/></code></component>")),

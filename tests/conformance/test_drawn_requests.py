@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from gpconnect_messaging.conformance.validation import Verdict, validate_bytes
 from gpconnect_messaging.requests.models import Request
 from gpconnect_messaging.requests.refusal import RequestRefusedError
+from infra.documentation.requirements import Standing, requirements
 from tests.conformance.drawn_requests import SCHEMA, Drawing, drafts
 from tests.examples import spec_file
 
@@ -65,3 +67,21 @@ def test_the_messages_of_drawn_requests_are_valid_stu3_and_most_requests_are_acc
         for message in messages:
             schema.assertValid(etree.fromstring(message.xml))
     assert accepted > TRIED / 2
+
+
+@pytest.mark.requirement(
+    "GPCM-SD-006", "GPCM-SD-017", "GPCM-SD-024", "GPCM-SD-026", "GPCM-SD-049"
+)  # fmt: skip
+def test_advice_that_is_met_always_is_followed_in_messages_of_drawn_requests() -> None:
+    always = {one.key for one in requirements() if one.level == "SHOULD" and one.standing is Standing.ALWAYS}
+    seen: set[str] = set()
+    for seed in range(TRIED):
+        try:
+            messages = drafts(Random(seed))
+        except RequestRefusedError:
+            continue
+        for message in messages:
+            found = [one for one in validate_bytes(message.xml)[1] if f"{one.specification}:{one.id}" in always]
+            assert [(one.id, one.path) for one in found if one.verdict is Verdict.BROKEN] == []
+            seen |= {one.id for one in found if one.verdict is Verdict.HOLDS}
+    assert len(seen) > len(always) / 2

@@ -152,7 +152,7 @@ def described(subjects: Subjects, path: str) -> Rule:
 
 
 def refers(subjects: Subjects, path: str, *kinds: str, optional: bool = False) -> Rule:
-    """All references at the path name resources of the payload that have one of the types."""
+    """All references at the path name resources of the payload of one of the types; of patients the document's."""
     names, allowed = tuple(path.split(".")), frozenset(kinds)
     expected = " or ".join(kinds)
 
@@ -166,6 +166,8 @@ def refers(subjects: Subjects, path: str, *kinds: str, optional: bool = False) -
                 return Violation(reference, f"{path} must refer to {expected} inside the document")
             if referred.name not in allowed:
                 return Violation(reference, f"{path} must refer to {expected}, not to {referred.name}")
+            if referred.name == "Patient" and referred is not message.patient:
+                return Violation(reference, f"{path} must refer to the patient whom the document is about")
         return None
 
     return for_all(subjects, violation)
