@@ -217,7 +217,7 @@ def test_a_message_nested_without_end_is_refused() -> None:
         read(deep)
 
 
-@pytest.mark.parametrize("organisation", ["Ferry Road, seen at last", ", Ltd", "NHS Number 7 for ODS Code"])
+@pytest.mark.parametrize("organisation", ["Ferry Road, seen at last", ", Ltd", ",", "NHS Number 7 for ODS Code"])
 @pytest.mark.parametrize("given", ["Ann for", "ODS Code", "Zoë , and"])
 @pytest.mark.parametrize("version", list(Version))
 @pytest.mark.parametrize("confidential", [False, True])

@@ -133,7 +133,7 @@ def wording_fault(words: str, form: str, message: MessageUnderTest, folded: Call
     titles = "|".join(re.escape(_spaced(one)) for one in (title, folded(title)))
     pattern = form.format(
         title=".+", own_title=f"(?i:{titles})", patient="(?P<patient>.+)", nhs_number="(?P<number>[0-9 ]+)",
-        organisation=".*[^ ,].*", ods_code=re.escape(message.ods_code), version=r"[0-9]+\.?$",
+        organisation=".+", ods_code=re.escape(message.ods_code), version=r"[0-9]+\.?$",
     )  # fmt: skip
     found = re.match(pattern, words)
     if not found:
