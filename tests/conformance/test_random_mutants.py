@@ -77,6 +77,11 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         "generic", "STU3-REFERENCE", r"(<requester><agent><reference [^>]*>)(</agent>)(.*?<custodian>)?",
         r"\1\2<onBehalfOf><reference value='x'/></onBehalfOf>\3",
     ),
+    "associated encounter that is none": (
+        "generic", "STU3-REFERENCE", r"(<Condition>.*?)(<clinicalStatus .*?<subject>)(<reference [^>]*>)",
+        rf'\1<extension url="{_HL7}/StructureDefinition/encounter-associatedEncounter"><valueReference>\3'
+        r"</valueReference></extension>\2\3",
+    ),
     "unknown verification status": (
         "2.0", "PROFILE-CareConnect-Patient-1", r'(VerificationStatus-1"/?><value.*?<code value=")[0-9]+', r"\g<1>99"
     ),
@@ -92,13 +97,18 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         ("MedicationStatement", {"taken": "unk", "reasonNotTaken": [{"text": "x"}]}),
         ("Range", {"low": {"value": 1}, "high": {"unit": "kg"}}),
         ("Range", {"low": {"value": 2}, "high": {"value": 1}}),
+        ("Range", {"low": {"value": 1, "unit": "g"}, "high": {"value": 500, "unit": "mg"}}),
+        ("Range", {"low": {"unit": "g"}, "high": {"unit": "g"}}),
         ("SimpleQuantity", {"value": 1, "comparator": "<"}),
         ("Age", {"value": 0.0, "system": "http://unitsofmeasure.org", "code": "a"}),
         ("Age", {"value": -3, "system": "http://unitsofmeasure.org", "code": "a"}),
         ("Count", {"value": 1.5, "system": "http://unitsofmeasure.org", "code": "1"}),
         ("Count", {"value": 1, "system": "http://unitsofmeasure.org", "code": "kg"}),
         ("Task", {"authoredOn": "2026-11-20", "lastModified": "2026-11-19"}),
-        ("CodeableConcept", {"coding": [{"system": f"{_HL7}/v2/0203", "code": "MR"}] * 2}),
+        ("Observation", {"interpretation": {"coding": [
+            {"system": f"{_HL7}/v2/0078", "code": "H"}, {"system": f"{_HL7}/v2/0203", "code": "MR"}]}}),
+        ("Identifier", {"type": {"coding": [
+            {"system": f"{_HL7}/v2/0203", "code": "MR"}, {"system": f"{_HL7}/v2/0203", "code": "DL"}]}}),
         ("Condition", {"clinicalStatus": "active", "severity": {"coding": [
             {"system": "http://snomed.info/sct", "code": "24484000"}, {"system": f"{_HL7}/v2/0431", "code": "O"}]}}),
         ("DocumentReference", {"type": {"coding": [
@@ -115,6 +125,22 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
 def test_an_invariant_of_a_type_is_broken(kind: str, content: dict[str, Any]) -> None:
     node = read(json.dumps({"resourceType": kind, **content}).encode()).root
     assert not all(holds(node) for _, holds in INVARIANTS[kind])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "codings"),
+    [
+        ("RelatedPerson", "relationship", [("v2/0131", "N"), ("v3/RoleCode", "WIFE")]),
+        ("Observation", "interpretation", [("v2/0078", "H"), ("v2/0078", "HH")]),
+        ("Observation", "method", [("v2/0078", "H"), ("v2/0203", "MR")]),
+    ],
+)
+def test_several_codings_of_hl7_may_be_of_one_value_set_or_of_none(
+    kind: str, name: str, codings: list[tuple[str, str]]
+) -> None:
+    concept = {"coding": [{"system": f"{_HL7}/{system}", "code": code} for system, code in codings]}
+    node = read(json.dumps({"resourceType": kind, "identifier": [{"value": "1"}], name: concept}).encode()).root
+    assert all(holds(node) for _, holds in INVARIANTS.get(kind, ()))
 
 
 def broken(body: bytes) -> set[str]:

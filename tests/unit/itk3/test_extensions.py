@@ -56,6 +56,12 @@ def request(*parts: dict[str, Any]) -> list[str]:
         (condition(url=f"{GPC}ConditionEpisode-1", extension=[REPEATS]), "must hold a value of type code"),
         (request(REPEATS), None),
         (request(), "is empty: leave it out"),
+        (
+            reasons("MedicationStatement", status="active", taken="y", subject={"reference": "Patient/patient"},
+                    medicationReference={"reference": "Medication/m"},
+                    extension=[{"url": f"{GPC}MedicationChangeSummary-1", **CODED}]),
+            "must hold status (code), ",
+        ),
         (request(REPEATS, REPEATS), "must hold numberOfRepeatPrescriptionsAllowed (unsignedInt), "),
         (request({"url": "authorisationExpiryDate", "valueDateTime": "2026"}), "must hold numberOfRepeat"),
         (request(REPEATS | {"url": "x"}), "must hold numberOfRepeat"),

@@ -129,6 +129,12 @@ def test_two_resources_may_not_have_one_name() -> None:
     assert not_sent(practitioner).startswith("resources[0]: Practitioner.id: has the id of another")
 
 
+@pytest.mark.parametrize("other", [{"_clinicalStatus": {"id": "a"}}, {"severity": {"id": "a", "text": "mild"}}])
+def test_no_two_elements_of_a_resource_have_one_id(other: dict[str, Any]) -> None:
+    twice = a_condition(code={"id": "a", "text": "Asthma"}, clinicalStatus="active", **other)
+    assert "id: is the id of another element of this resource" in not_sent(twice)
+
+
 def test_a_supplied_encounter_takes_the_place_of_ours() -> None:
     encounter = {"resourceType": "Encounter", "id": "encounter", "status": "finished"}
     raw = sent(encounter, a_condition(context={"reference": "Encounter/encounter"}))

@@ -78,13 +78,15 @@ def _positive(node: Node) -> bool:
 
 
 def _low_before_high(node: Node) -> bool:
-    if node.at("low", "value") and node.first("high") and not node.at("high", "value"):
+    low, high = node.first("low"), node.first("high")
+    if low is None or high is None:
+        return True
+    if any(low.text(name) != high.text(name) for name in ("unit", "system", "code")):
         return False
     try:
-        low, high = (Decimal(node.text(name, "value") or "NaN") for name in ("low", "high"))
-        return not low > high
+        return Decimal(low.text("value") or "NaN") <= Decimal(high.text("value") or "NaN")
     except ArithmeticError:
-        return True  # a fault of the value itself, or one of the two is missing
+        return False
 
 
 def _codings(node: Node) -> set[tuple[str, str]]:
@@ -122,13 +124,24 @@ def _described_once(node: Node) -> bool:
     return len(node.all("extension")) < 2 or len({child.url for child in node.all("extension")}) > 1
 
 
-def _listed(concept: Node) -> list[Node]:
-    """List the codings of a concept whose system has a list of codes that a validator knows."""
-    return [coding for coding in concept.all("coding") if coding.text("system").startswith(_LISTED)]
+def _bound(name: str, value_set: str) -> Invariant:
+    """A validator that finds one coding of a concept in the value set wants the others of known systems in it, too.
 
+    `value_set` lists the systems; one of which only some codes are in the value set begins with `~`.
+    """
+    whole = {system.lstrip("~"): not system.startswith("~") for system in value_set.split()}
 
-def _alone(concept: Node) -> bool:
-    return not _listed(concept) or len(concept.all("coding")) == 1
+    def holds(node: Node) -> bool:
+        for concept in node.all(name):
+            systems = [coding.text("system").removeprefix(_HL7) for coding in concept.all("coding")]
+            inside = [system for system in systems if system in whole]
+            known = [coding for coding in concept.all("coding") if coding.text("system").startswith(_LISTED)]
+            outside = [coding for coding in known if coding.text("system").removeprefix(_HL7) not in whole]
+            if inside and (outside or (len(inside) > 1 and not all(whole[system] for system in inside))):
+                return False
+        return True
+
+    return f"the codings of {name} in systems of HL7 are of one value set: give one of them", holds
 
 
 def _care_setting(node: Node) -> bool:
@@ -202,11 +215,6 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
         ("an identifier of a system of the NHS has a value", _valued),
     ),
     "Coding": (*_CODED, ("a coding has one description id of SNOMED CT", _described_once)),
-    # A validator looks for every coding of a listed system in the element's value set once it has found one there.
-    "CodeableConcept": (
-        ("a concept has at most one coding of HL7's systems and those of ISO, IETF and UCUM",
-         lambda node: len(_listed(node)) < 2),
-    ),
     "Attachment": (_needs("att-1", "data", "contentType"),),
     "ContactPoint": (_needs("cpt-2", "value", "system"),),
     "Period": (("per-1: start is not after end, and both are precise enough to tell", _in_time("start", "end")),),
@@ -220,7 +228,7 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
     ),
     "Money": _measured("mny-1", _CURRENCY),
     "Duration": (*_QUANTITY, _needs("drt-1", "code", "value"), _only_if("drt-1", "code", "system", _UCUM)),
-    "Range": (("rng-2: low is not more than high, and neither is without a value", _low_before_high),),
+    "Range": (("rng-2: low is not more than high, both with a value, in one unit", _low_before_high),),
     "Ratio": (
         _needs("rat-1", "numerator", "denominator"), _needs("rat-1", "denominator", "numerator"),
         _some("rat-1", "numerator", "extension"),
@@ -252,8 +260,6 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
     ),
     "Composition.Section": (_some("cmp-1", "text", "entry", "section"), _not_both("cmp-2", "emptyReason", "entry")),
     "Condition": (
-        ("a severity of HL7's systems has no other coding beside it",
-         lambda node: all(map(_alone, node.all("severity")))),
         ("con-3: clinicalStatus is missing",
          lambda node: node.text("verificationStatus") == "entered-in-error" or _has(node, "clinicalStatus")),
         ("con-4: a problem that abated is resolved, inactive or in remission",
@@ -263,9 +269,6 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
     "Condition.Stage": (_some("con-1", "summary", "assessment"),),
     "Condition.Evidence": (_some("con-2", "code", "detail"),),
     "Consent": (_some("ppc-1", "policy", "policyRule"),),
-    "DocumentReference": (
-        ("a type of HL7's systems has no other coding beside it", lambda node: all(map(_alone, node.all("type")))),
-    ),
     "FamilyMemberHistory": (
         _not_both("fhs-1", "age[x]", "born[x]"), _needs("fhs-2", "estimatedAge", "age[x]"),
         _only_if("fhs-3", "notDoneReason", "notDone", "true"),
@@ -323,3 +326,30 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
     "Appointment.Participant": (_some("app-1", "type", "actor"),),
 }  # fmt: skip
 """The invariants by type."""
+_SNOMED_LIST, _LOINC_LIST = f"~{_SNOMED_CT}", "~http://loinc.org"
+_ROLES = "~v3/RoleClass ~v3/RoleCode ~v3/ParticipationFunction ~http://www.hl7.org/fhir/contractsignertypecodes"
+_LABELS = "~v3/Confidentiality ~v3/ActCode ~v3/ObservationValue ~v3/ActReason"
+for _kind, _name, _value_set in (
+    ("Identifier", "type", "~v2/0203 identifier-type"), ("Timing", "code", "~v3/GTSAbbreviation"),
+    ("Condition", "severity", _SNOMED_LIST),
+    ("Consent.Actor", "role", _ROLES), ("Consent.Actor1", "role", _ROLES),
+    ("DocumentReference", "type", _LOINC_LIST), ("DocumentReference", "securityLabel", _LABELS),
+    ("Encounter.Participant", "type", "~v3/ParticipationType participant-type"),
+    ("Encounter.Diagnosis", "role", "diagnosis-role"), ("Encounter.Hospitalization", "admitSource", "admit-source"),
+    ("Encounter.Hospitalization", "specialCourtesy", "~v3/EncounterSpecialCourtesy ~v3/NullFlavor"),
+    ("Encounter.Hospitalization", "specialArrangement", "encounter-special-arrangements"),
+    ("Immunization.Practitioner", "role", "~v2/0443"),
+    ("List", "orderedBy", "list-order"), ("List", "emptyReason", "list-empty-reason"),
+    ("Location", "type", "~v3/RoleCode"),
+    ("MedicationRequest", "category", "medication-request-category"),
+    ("MedicationStatement", "category", "medication-statement-category"),
+    ("Observation", "category", "observation-category"), ("Observation", "dataAbsentReason", "data-absent-reason"),
+    ("Observation", "interpretation", "v2/0078"), ("Observation.Component", "interpretation", "v2/0078"),
+    ("Observation.Component", "dataAbsentReason", "data-absent-reason"),
+    ("Observation.ReferenceRange", "type", "referencerange-meaning"),
+    ("Organization.Contact", "purpose", "contactentity-type"),
+    ("Questionnaire", "jurisdiction", "urn:iso:std:iso:3166"),
+    ("RelatedPerson", "relationship", "v2/0131 v3/RoleCode"),
+    ("Task", "performerType", "task-performer-type"),
+):  # fmt: skip
+    INVARIANTS[_kind] = (*INVARIANTS.get(_kind, ()), _bound(_name, _value_set))

@@ -162,7 +162,11 @@ def _violations(resource: Node, profile: str) -> Iterator[Violation]:
 
 
 _REPEATABLE = ("ReasonCondition-1", "MedicationChangeSummary-1", "NHSCommunication-1")
-_OF_THE_UK = "https://fhir.hl7.org.uk/STU3/StructureDefinition/Extension-CareConnect-"
+_ONCE = (
+    "https://fhir.hl7.org.uk/STU3/StructureDefinition/Extension-CareConnect-",
+    "http://hl7.org/fhir/StructureDefinition/organization-period",
+    "http://hl7.org/fhir/StructureDefinition/encounter-associatedEncounter",
+)
 
 
 def _repeated(resource: Node, profile: str) -> Iterator[Violation]:
@@ -172,7 +176,7 @@ def _repeated(resource: Node, profile: str) -> Iterator[Violation]:
         urls: set[str | None] = set()
         for extension in holder.all("extension"):
             url = extension.url or ""
-            if url in urls and url.startswith(_OF_THE_UK) and not url.endswith(_REPEATABLE):
+            if url in urls and url.startswith(_ONCE) and not url.endswith(_REPEATABLE):
                 yield Violation(extension, f"{profile} allows this extension only once")
             urls.add(url)
 

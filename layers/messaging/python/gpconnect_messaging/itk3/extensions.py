@@ -74,7 +74,8 @@ def _holds(known: PublishedExtension, extension: Json) -> bool:
         return not parts and _has(extension, known.kinds)
     counts = Counter(part["url"] for part in parts)
     return (
-        counts.keys() <= known.parts.keys()
+        bool(parts)
+        and counts.keys() <= known.parts.keys()
         and all(_has(part, {known.parts[part["url"]][1]}) for part in parts)
         and all(counts[name] == 1 for name, (often, _) in known.parts.items() if often == "!")
         and all(counts[name] <= 1 for name, (often, _) in known.parts.items() if often == "?")

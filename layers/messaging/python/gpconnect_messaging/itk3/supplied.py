@@ -70,6 +70,7 @@ def read_supplied(index: int, content_type: str, raw: bytes, allowed: frozenset[
     # An unknown name can occur many times in one element.
     if reasons := list(dict.fromkeys([*reasons, *faults(content, path)])) or [
         *_documents(path, content),
+        *_repeated_ids(path, content),
         *unpublished(path, content),
     ]:
         raise RequestRefusedError(reasons[:MOST_REASONS])
@@ -153,6 +154,15 @@ def _documents(path: str, content: Json) -> Iterator[Reason]:
     for where, _, kind, value in elements(content, content["resourceType"], path):
         if kind == "Attachment" and "data" in value:
             yield Reason(f"{where}.data", "is not taken: give the document itself under documents")
+
+
+def _repeated_ids(path: str, content: Json) -> Iterator[Reason]:
+    seen = {content.get("id")}
+    for where, name, _, value in elements(content, content["resourceType"], path):
+        if name.endswith(".id") and where != f"{path}.id":
+            if value in seen:
+                yield Reason(where, "is the id of another element of this resource: leave it out")
+            seen.add(value)
 
 
 def _referred(content: Json, path: str, names: Mapping[str, str]) -> Iterator[Reason]:

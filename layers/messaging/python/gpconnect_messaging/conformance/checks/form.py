@@ -53,7 +53,7 @@ def _references(message: MessageUnderTest) -> CheckResult:
                 if reference.startswith(("http://", "https://")):
                     continue
                 target = contained.get(reference) if reference.startswith("#") else message.resolve(reference, urls)
-                allowed = limited.get(id(node.parent))
+                allowed = limited.get(id(node.parent)) or _extended(node)
                 if target is None or (reference.startswith("urn:") and reference.lower() not in full_urls):
                     violations.append(Violation(node, "the reference names no resource of this bundle"))
                 elif allowed and target.name not in allowed:
@@ -62,6 +62,14 @@ def _references(message: MessageUnderTest) -> CheckResult:
                 elif not _REFERENCE.fullmatch(reference):
                     violations.append(Violation(node, "a reference is a URL, or has a type before the id"))
     return check_result([message.root], [*violations, *_represented(message)])
+
+
+def _extended(reference: Node) -> frozenset[str]:
+    holder = reference.parent and reference.parent.parent
+    return _EXTENSION_TARGETS.get(holder.url or "", frozenset()) if holder else frozenset()
+
+
+_EXTENSION_TARGETS = {"http://hl7.org/fhir/StructureDefinition/encounter-associatedEncounter": frozenset({"Encounter"})}
 
 
 def _represented(message: MessageUnderTest) -> list[Violation]:
