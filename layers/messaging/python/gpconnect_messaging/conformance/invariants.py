@@ -169,9 +169,7 @@ def _absolute(uri: str) -> bool:
 
 def _coded(node: Node) -> bool:
     system, code = node.text("system"), node.text("code")
-    if system == _SNOMED_CT:
-        return bool(code)
-    return not system or (_absolute(system) and is_code_of(system, code))
+    return bool(code) if system == _SNOMED_CT else not system or is_code_of(system, code)
 
 
 def _valued(node: Node) -> bool:
@@ -183,7 +181,7 @@ _UCUM, _CURRENCY, _LANGUAGE = "http://unitsofmeasure.org", "urn:iso:std:iso:4217
 _ABSOLUTE: Invariant = (
     "a system is a URI that begins with http://, https:// or urn:", lambda node: _absolute(node.text("system"))
 )  # fmt: skip
-_CODED = (("a system begins with http://, https:// or urn:, and has the code if its codes are published", _coded),)
+_CODED = (_ABSOLUTE, ("a system whose codes are published has the code", _coded))
 _QUANTITY = (_needs("qty-3", "code", "system"), *_CODED)
 
 

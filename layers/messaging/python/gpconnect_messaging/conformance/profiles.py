@@ -83,15 +83,19 @@ _TABLE = {
     "CareConnect-Medication-1": (
         f"form.coding.system 1, form.coding.system ={SNOMED_CT}, form.coding.code 1, form.coding.display 1"
     ),
+    # The published profiles of medications put FHIR's rule of a ratio (rat-1) at every rate: no range can keep it.
     "CareConnect-MedicationRequest-1": (
         f"{_IDENTIFIED}, medicationReference 1, dosageInstruction.additionalInstruction snomed, "
-        "dosageInstruction.route snomed, dispenseRequest.expectedSupplyDuration.value 1, "
+        "dosageInstruction.route snomed, dosageInstruction.rateRange 0, "
+        "dispenseRequest.expectedSupplyDuration.value 1, "
         "dispenseRequest.expectedSupplyDuration.system 1, "
         "dispenseRequest.expectedSupplyDuration.system =http://unitsofmeasure.org, "
         "dispenseRequest.expectedSupplyDuration.code 1, "
         "dispenseRequest.expectedSupplyDuration.code =s|min|h|d|wk|mo|a"
     ),
-    "CareConnect-MedicationStatement-1": f"{_IDENTIFIED}, medicationReference 1, dosage.route snomed",
+    "CareConnect-MedicationStatement-1": (
+        f"{_IDENTIFIED}, medicationReference 1, dosage.route snomed, dosage.rateRange 0"
+    ),
     "CareConnect-Observation-1": (
         f"{_IDENTIFIED}, category snomed-, code snomed-, bodySite snomed-, method snomed-, component.code snomed-"
     ),
