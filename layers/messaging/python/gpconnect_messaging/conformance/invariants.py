@@ -325,8 +325,11 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
 }  # fmt: skip
 """The invariants by type."""
 _SNOMED_LIST, _LOINC_LIST = f"~{_SNOMED_CT}", "~http://loinc.org"
-_ROLES = "~v3/RoleClass ~v3/RoleCode ~v3/ParticipationFunction ~http://www.hl7.org/fhir/contractsignertypecodes"
-_LABELS = "~v3/Confidentiality ~v3/ActCode ~v3/ObservationValue ~v3/ActReason"
+_ROLES = (
+    "~v3/RoleClass ~v3/RoleCode ~v3/ParticipationFunction ~v3/ParticipationType extra-security-role-type "
+    "~http://www.hl7.org/fhir/contractsignertypecodes ~http://dicom.nema.org/resources/ontology/DCM"
+)
+_LABELS = "~v3/Confidentiality ~v3/ActCode ~v3/ObservationValue ~v3/ActReason v3/ActUSPrivacyLaw"
 for _kind, _name, _value_set in (
     ("Identifier", "type", "~v2/0203 identifier-type"), ("Timing", "code", "~v3/GTSAbbreviation"),
     ("Condition", "severity", _SNOMED_LIST),
@@ -346,7 +349,7 @@ for _kind, _name, _value_set in (
     ("Observation.Component", "dataAbsentReason", "data-absent-reason"),
     ("Observation.ReferenceRange", "type", "referencerange-meaning"),
     ("Organization.Contact", "purpose", "contactentity-type"),
-    ("Questionnaire", "jurisdiction", "urn:iso:std:iso:3166"),
+    ("Questionnaire", "jurisdiction", "urn:iso:std:iso:3166 ~https://www.usps.com/"),
     ("RelatedPerson", "relationship", "v2/0131 v3/RoleCode"),
     ("Task", "performerType", "task-performer-type"),
 ):  # fmt: skip
