@@ -8,13 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from gpconnect_messaging.drafts import draft_messages
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
 from gpconnect_messaging.itk3.supplied import DEEPEST, LARGEST_RESOURCE, Supplied, read_supplied
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.usecases import USE_CASES
 from gpconnect_messaging.usecases.generic_document import GENERIC_DOCUMENT
-from tests.examples import messages_of, written
+from tests.examples import MAILBOXES, REQUESTS, messages_of, request_data, written
+from tests.identifiers import IDENTIFIERS
 from tests.xpath import value, values
 
 pytestmark = pytest.mark.usefixtures("any_extension")
@@ -133,6 +135,26 @@ def test_two_resources_may_not_have_one_name() -> None:
 def test_no_two_elements_of_a_resource_have_one_id(other: dict[str, Any]) -> None:
     twice = a_condition(code={"id": "a", "text": "Asthma"}, clinicalStatus="active", **other)
     assert "id: is the id of another element of this resource" in not_sent(twice)
+
+
+def test_what_the_checks_refuse_in_a_ready_resource_is_named_by_the_requests_field() -> None:
+    wrong = {"code": {"text": "Pulse"}, "identifier": [{"system": "ftp://tests.example", "value": "1"}]}
+    observation = {
+        "resourceType": "Observation",
+        "id": "o1",
+        "status": "final",
+        "subject": {"reference": "Patient/patient"},
+    }
+    inline = [
+        {"content_type": JSON, "content": json.dumps(resource)} for resource in (a_condition(), observation | wrong)
+    ]
+    request = json.dumps(request_data(NAME) | {"resources": inline}).encode()
+    mailbox = next(known for known in MAILBOXES.values() if known.mailbox == request_data(NAME)["mailbox"])
+    with pytest.raises(RequestRefusedError) as refused:
+        draft_messages(request, mailbox, lambda key: (REQUESTS / NAME / key).read_bytes(), identifiers=IDENTIFIERS)
+    (reason,) = [reason for reason in refused.value.reasons if "STU3-INVARIANT" in reason.rule]
+    assert reason.field == "resources[1]: Observation.identifier"
+    assert reason.rule == "a system is a URI that begins with http://, https:// or urn: (STU3-INVARIANT)"
 
 
 def test_a_supplied_encounter_takes_the_place_of_ours() -> None:
