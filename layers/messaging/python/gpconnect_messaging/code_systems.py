@@ -1,8 +1,14 @@
 """Whether a code system has a code: HL7's own systems, UCUM's units, languages, and lists that others publish.
 
 The table beside this module, code_systems.txt, has a system a line: URL, without HL7's own beginning, and codes. A
-system without codes there may have any. `tests/conformance/code_table.py` derives it. The units are from UCUM's table,
-which is subject to a licence of Regenstrief Institute, Inc. and the UCUM Organization (https://ucum.org/license).
+system without codes there may have any. `tests/conformance/code_table.py` derives it.
+
+This product includes all or a portion of the UCUM table, UCUM codes, and UCUM definitions or is derived from it,
+subject to a license from Regenstrief Institute, Inc. and The UCUM Organization. Your use of the UCUM table, UCUM codes,
+UCUM definitions also is subject to this license, a copy of which is available at https://ucum.org/license. The current
+complete UCUM table, UCUM Specification are available for download at https://ucum.org. The UCUM table and UCUM codes
+are copyright (c) 1995-2009, Regenstrief Institute, Inc. and the Unified Codes for Units of Measures (UCUM)
+Organization. All rights reserved.
 """
 
 import re
