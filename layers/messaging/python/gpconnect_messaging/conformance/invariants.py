@@ -129,14 +129,17 @@ def _bound(name: str, value_set: str) -> Invariant:
 
     `value_set` lists the systems; one of which only some codes are in the value set begins with `~`.
     """
-    whole = {system.lstrip("~"): not system.startswith("~") for system in value_set.split()}
+    whole = {
+        system if ":" in system else _HL7 + system: not listed.startswith("~")
+        for listed in value_set.split()
+        for system in [listed.lstrip("~")]
+    }
 
     def holds(node: Node) -> bool:
         for concept in node.all(name):
-            systems = [coding.text("system").removeprefix(_HL7) for coding in concept.all("coding")]
+            systems = [coding.text("system") for coding in concept.all("coding")]
             inside = [system for system in systems if system in whole]
-            known = [coding for coding in concept.all("coding") if coding.text("system").startswith(_LISTED)]
-            outside = [coding for coding in known if coding.text("system").removeprefix(_HL7) not in whole]
+            outside = any(system.startswith(_LISTED) for system in systems if system not in whole)
             if inside and (outside or (len(inside) > 1 and not all(whole[system] for system in inside))):
                 return False
         return True
