@@ -31,6 +31,7 @@ UNKNOWN = {
     f"{_HL7}v3/RoleCode": "XXX", f"{_HL7}no-such-system": "x", f"{_HL7}": "x",
     f"{_HL7}sid/icd-10-uk": "A00", "https://hl7.org/fhir/v2/0203": "MR", "http://www.hl7.org/fhir/v2/0203": "MR",
     "http://snomed.info/sct/": "73211009", "http://loinc.org/": "8480-6", f"{UNITS}/": "kg", "http://hl7.org/fhir": "x",
+    "https://www.hl7.org/fhir/v2/0203": "MR", "http://build.fhir.org/codesystem-usage-context-type": "age",
 }  # fmt: skip
 
 

@@ -17,7 +17,11 @@ from importlib.resources import files
 
 UNITS, LANGUAGES = "http://unitsofmeasure.org", "urn:ietf:bcp:47"
 _HL7 = "http://hl7.org/fhir/"
-_OF_HL7 = ("http://hl7.org/fhir", "https://hl7.org/fhir", "http://www.hl7.org/fhir")
+_OF_HL7 = tuple(
+    scheme + place
+    for scheme in ("http://", "https://")
+    for place in ("hl7.org/fhir", "www.hl7.org/fhir", "build.fhir.org")
+)
 _CLASSIFICATIONS = frozenset(("icd-9", "icd-9-cm", "icd-10", "icd-10-cm", "cvx", "ndc", "srt"))
 """Systems of other publishers that HL7 gave a URL (`sid/`), and a validator knows by it."""
 _NEVER_LONGER = (
