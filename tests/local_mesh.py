@@ -14,7 +14,9 @@ from typing import Any
 
 import httpx
 
-from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.stored_names import EventType
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialVault
 from gpconnect_messaging.mesh import MailboxCredentials, MeshClient, OutboundMessage

@@ -20,8 +20,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from gpconnect_messaging import wiring
 from gpconnect_messaging.drop_keys import is_request
 from gpconnect_messaging.json_reading import read_json
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Origin
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.mailboxes.senders import sender_of_queue
 from gpconnect_messaging.metrics import measured
 from gpconnect_messaging.pds.errors import Authentication, CredentialsError, RetryLater

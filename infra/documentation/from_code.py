@@ -3,7 +3,7 @@
 import re
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Verdict
-from gpconnect_messaging.ledger.lifecycle import NotificationType
+from gpconnect_messaging.ledger.stored_names import NotificationType
 from gpconnect_messaging.notifications import write
 from infra.assurance.tools import PROJECT
 from infra.documentation.tables import code, page, table

@@ -11,17 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import (
-    RULES,
-    LedgerEvent,
-    MessageHistory,
-    NotificationType,
-    Status,
-    Timeouts,
-    due_at,
-    notifications_due,
-)
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.deadlines import Timeouts, due_at
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.notification_rules import notifications_due
+from gpconnect_messaging.ledger.status_rules import RULES, status_of
+from gpconnect_messaging.ledger.stored_names import NotificationType, Status
 
 _AT = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
@@ -50,52 +46,52 @@ def _identities(events: Iterable[LedgerEvent]) -> frozenset[str]:
 
 
 def _response(code: str, level: Level, verdict: Verdict, mailbox: str = "A20047OT001") -> LedgerEvent:
-    return lifecycle.response(
+    return ledger_events.response(
         at=_AT, mesh_message_id=f"{mailbox}-{code}", from_mailbox=mailbox, from_organisation=None,
         code=code, level=level, verdict=verdict,
     )  # fmt: skip
 
 
 _HELD, _WAITS = (
-    lifecycle.held(at=_AT, release_at=_AT, by_a_person=by_a_person, requirement="", why="")
+    ledger_events.held(at=_AT, release_at=_AT, by_a_person=by_a_person, requirement="", why="")
     for by_a_person in (False, True)
 )
-_RELEASING = lifecycle.release_started(at=_AT, version=1)
-_WITHDRAWN = lifecycle.withdrawn(at=_AT, by_request_id="")
-_SUPERSEDED = lifecycle.superseded(at=_AT, by_request_id="")
-_REFUSED_LATE = lifecycle.request_refused(at=_AT, reasons=[])
+_RELEASING = ledger_events.release_started(at=_AT, version=1)
+_WITHDRAWN = ledger_events.withdrawn(at=_AT, by_request_id="")
+_SUPERSEDED = ledger_events.superseded(at=_AT, by_request_id="")
+_REFUSED_LATE = ledger_events.request_refused(at=_AT, reasons=[])
 _REQUEST = (
-    _step("a person releases it", lifecycle.released_by_a_person(at=_AT, actor="operator"), [_WAITS], [_RELEASING]),
+    _step("a person releases it", ledger_events.released_by_a_person(at=_AT, actor="operator"), [_WAITS], [_RELEASING]),
     _step("hold window over, version given", _RELEASING, [_HELD], [_WITHDRAWN, _SUPERSEDED, _REFUSED_LATE]),
-    _step("messages stored", lifecycle.released(at=_AT, message_ids=[]), [_RELEASING]),
+    _step("messages stored", ledger_events.released(at=_AT, message_ids=[]), [_RELEASING]),
     _step("a newer request", _SUPERSEDED, [_HELD], [_RELEASING, _WITHDRAWN, _REFUSED_LATE]),
     _step("consultation deleted", _WITHDRAWN, [_HELD], [_RELEASING, _SUPERSEDED, _REFUSED_LATE]),
     _step("no longer in order", _REFUSED_LATE, [_HELD], [_RELEASING, _SUPERSEDED, _WITHDRAWN]),
 )
-_WARNED = lifecycle.withdrawal(at=_AT, stopped=[], sent=["message"], warning_key="warnings/")
-_WITHDRAWAL = (_step("practice told", lifecycle.practice_told(at=_AT, actor="operator"), [_WARNED]),)
+_WARNED = ledger_events.withdrawal(at=_AT, stopped=[], sent=["message"], warning_key="warnings/")
+_WITHDRAWAL = (_step("practice told", ledger_events.practice_told(at=_AT, actor="operator"), [_WARNED]),)
 
-_BUILT = lifecycle.built(
+_BUILT = ledger_events.built(
     at=_AT, sha256="", size=1, infrastructure_due=_HOUR, business_due=_HOUR, to_mailbox="A20047OT001"
 )
-_STARTED, _AGAIN = (lifecycle.upload_started(at=_AT, attempt=attempt, lease=_HOUR) for attempt in (1, 2))
+_STARTED, _AGAIN = (ledger_events.upload_started(at=_AT, attempt=attempt, lease=_HOUR) for attempt in (1, 2))
 _ACCEPTED, _ACCEPTED_AGAIN = (
-    lifecycle.upload_accepted(at=_AT, attempt=attempt, mesh_message_id=f"M{attempt}") for attempt in (1, 2)
+    ledger_events.upload_accepted(at=_AT, attempt=attempt, mesh_message_id=f"M{attempt}") for attempt in (1, 2)
 )
-_POSTPONED = lifecycle.upload_postponed(at=_AT, attempt=1, why="")
-_UNCERTAIN = lifecycle.upload_uncertain(at=_AT, attempt=1, why="", source="")
-_NO = lifecycle.upload_refused(at=_AT, attempt=1, http_status=417, error="")
-_NOBODY = lifecycle.recipient_unresolved(at=_AT, attempt=1, organisation="", mailboxes=0)
-_GIVEN_UP = lifecycle.superseded(at=_AT, by_request_id="", actor="operator", reason="damaged")
+_POSTPONED = ledger_events.upload_postponed(at=_AT, attempt=1, why="")
+_UNCERTAIN = ledger_events.upload_uncertain(at=_AT, attempt=1, why="", source="")
+_NO = ledger_events.upload_refused(at=_AT, attempt=1, http_status=417, error="")
+_NOBODY = ledger_events.recipient_unresolved(at=_AT, attempt=1, organisation="", mailboxes=0)
+_GIVEN_UP = ledger_events.superseded(at=_AT, by_request_id="", actor="operator", reason="damaged")
 _OUTCOMES = (_ACCEPTED, _POSTPONED, _UNCERTAIN, _NO, _NOBODY)
 _THERE = (_ACCEPTED, _ACCEPTED_AGAIN, _UNCERTAIN)
 _SUCCESS = _response("20013", Level.INFRASTRUCTURE, Verdict.POSITIVE)
 _GOOD = _response("30001", Level.BUSINESS, Verdict.POSITIVE)
 _BAD = _response("30002", Level.BUSINESS, Verdict.NEGATIVE)
-_LATE = lifecycle.acknowledgement_overdue(at=_AT, missing=[])
-_REPORT = lifecycle.report(at=_AT, mesh_message_id="", linked_mesh_message_id="M1", code="EPL-153", description="")
-_ORDERED = lifecycle.resend_ordered(at=_AT, actor="operator", attempts=1)
-_NO_AGAIN = lifecycle.upload_refused(at=_AT, attempt=2, http_status=417, error="")
+_LATE = ledger_events.acknowledgement_overdue(at=_AT, missing=[])
+_REPORT = ledger_events.report(at=_AT, mesh_message_id="", linked_mesh_message_id="M1", code="EPL-153", description="")
+_ORDERED = ledger_events.resend_ordered(at=_AT, actor="operator", attempts=1)
+_NO_AGAIN = ledger_events.upload_refused(at=_AT, attempt=2, http_status=417, error="")
 _MESSAGE = (
     _step("a sender takes the lease", _STARTED, [_BUILT], [_WITHDRAWN, _GIVEN_UP]),
     _step("MESH took it", _ACCEPTED, [_STARTED], [_POSTPONED, _NO, _NOBODY]),
@@ -124,7 +120,10 @@ _MESSAGE = (
     _step("acknowledgement late", _LATE, [_ACCEPTED, _ACCEPTED_AGAIN, _SUCCESS], [_BAD, _REPORT]),
     _step("MESH reports", _REPORT, [_ACCEPTED], [_LATE]),
     _step(
-        "20014 to a replacement", lifecycle.voided(at=_AT, by_message_id=""), [_ACCEPTED, _ACCEPTED_AGAIN], [_REPORT]
+        "20014 to a replacement",
+        ledger_events.voided(at=_AT, by_message_id=""),
+        [_ACCEPTED, _ACCEPTED_AGAIN],
+        [_REPORT],
     ),
     _step("consultation deleted", _WITHDRAWN, [_BUILT], [*_THERE[:2], _SUCCESS, _GOOD, _BAD, _NO, _NOBODY, _GIVEN_UP]),
     _step(
@@ -135,13 +134,13 @@ _MESSAGE = (
     ),
 )
 _BEGINNINGS: tuple[tuple[str, LedgerEvent, tuple[_Step, ...]], ...] = (
-    ("request breaks a rule", lifecycle.request_refused(at=_AT, reasons=[]), ()),
-    ("no message required", lifecycle.not_required(at=_AT, requirement="", why=""), ()),
+    ("request breaks a rule", ledger_events.request_refused(at=_AT, reasons=[]), ()),
+    ("no message required", ledger_events.not_required(at=_AT, requirement="", why=""), ()),
     ("checked, not to be sent yet", _HELD, _REQUEST),
     ("checked, a person must release it", _WAITS, _REQUEST),
     ("message stored", _BUILT, _MESSAGE),
     ("given a version, and withdrawn before it was stored", _WITHDRAWN, ()),
-    ("withdrawal, nothing was sent", lifecycle.withdrawal(at=_AT, stopped=["held"], sent=[], warning_key=None), ()),
+    ("withdrawal, nothing was sent", ledger_events.withdrawal(at=_AT, stopped=["held"], sent=[], warning_key=None), ()),
     ("withdrawal, too late", _WARNED, _WITHDRAWAL),
 )
 
@@ -160,10 +159,10 @@ def transitions() -> dict[Transition, list[tuple[MessageHistory | None, MessageH
     found: dict[Transition, list[tuple[MessageHistory | None, MessageHistory]]] = defaultdict(list)
     for words, first, steps in _BEGINNINGS:
         history = MessageHistory((first,))
-        found[Transition(None, history.status, words)].append((None, history))
+        found[Transition(None, status_of(history), words)].append((None, history))
         for before, step, after in _reachable(history, steps):
-            if before.status is not after.status:
-                found[Transition(before.status, after.status, step.words)].append((before, after))
+            if status_of(before) is not status_of(after):
+                found[Transition(status_of(before), status_of(after), step.words)].append((before, after))
     return found
 
 
@@ -212,7 +211,7 @@ def _sort_key(arrow: tuple[tuple[Status | None, Status], list[str]]) -> tuple[in
 
 def _automatic(status: Status, histories: Iterable[MessageHistory]) -> str:
     """Say of the histories in a status whether the sweep returns to them, and which notifications they raise."""
-    matching = [history for history in histories if history.status is status]
+    matching = [history for history in histories if status_of(history) is status]
     due = [due_at(history, _TIMEOUTS) is not None for history in matching]
     kinds = sorted({kind.value for history in matching for kind in notifications_due(history)})
     sweep = "" if not any(due) else "the sweep returns" if all(due) else "the sweep returns, unless notified"
@@ -222,11 +221,11 @@ def _automatic(status: Status, histories: Iterable[MessageHistory]) -> str:
 
 _DOCUMENT = """# Lifecycle
 
-<!-- Written by `make reference` from the rules in gpconnect_messaging/ledger/lifecycle.py: change those. -->
+<!-- Written by `make reference` from the rules in gpconnect_messaging/ledger/status_rules.py: change those. -->
 
 The ledger keeps events. The status is derived from them by the first rule of `RULES` in
-`gpconnect_messaging/ledger/lifecycle.py` that holds. The order in which events arrive therefore does not matter, and a
-repeated event changes nothing. A message has a row under the message id; a request that does not become a message at
+`gpconnect_messaging/ledger/status_rules.py` that holds. The order in which events arrive therefore does not matter, and
+a repeated event changes nothing. A message has a row under the message id; a request that does not become a message at
 once (refused, not required, held, a withdrawal) has a row under the request id.
 
 ```mermaid

@@ -1,6 +1,6 @@
 """The page of the resend policy, from the table itself."""
 
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.replay.policy import MENDABLE, TABLE, ResendAction
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.identifiers import NumberRange
-from gpconnect_messaging.ledger.lifecycle import Timeouts
+from gpconnect_messaging.ledger.deadlines import Timeouts
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory

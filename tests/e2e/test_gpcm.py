@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from gpcm.command_line import ExitStatus, app
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES
-from gpconnect_messaging.ledger.lifecycle import NotificationType
+from gpconnect_messaging.ledger.stored_names import NotificationType
 from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
 from infra.local.operators import of_product
 from infra.local.run import LocalRun

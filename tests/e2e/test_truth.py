@@ -14,9 +14,11 @@ from typing import Any, cast
 import pytest
 
 from gpcm.functions import FunctionFailedError
-from gpconnect_messaging.ledger import lifecycle, store
-from gpconnect_messaging.ledger.lifecycle import EventType, Timeouts
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger import store
+from gpconnect_messaging.ledger.deadlines import Timeouts
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import EventType
 from gpconnect_messaging.mesh import OutboundMessage
 from infra.local.ledger import Message
 from infra.local.practice.answering import Answer
@@ -358,11 +360,11 @@ def test_what_never_left_is_certain_whenever_the_sweep_recorded_that_a_lease_end
     ledger = ledger_of(product)
     begin, second = datetime.now(UTC), timedelta(seconds=1)
     first, then = begin + second, begin + 2 * second
-    postponed = lifecycle.upload_postponed(at=then if sweep_first else first, attempt=2, why="MESH is busy")
-    uncertain = lifecycle.upload_uncertain(
+    postponed = ledger_events.upload_postponed(at=then if sweep_first else first, attempt=2, why="MESH is busy")
+    uncertain = ledger_events.upload_uncertain(
         at=first if sweep_first else then, attempt=2, why="the lease ended", source="poller"
     )
-    ledger.record(message.message_id, lifecycle.upload_started(at=begin, attempt=2, lease=second))
+    ledger.record(message.message_id, ledger_events.upload_started(at=begin, attempt=2, lease=second))
     for event in (uncertain, postponed) if sweep_first else (postponed, uncertain):
         ledger.record(message.message_id, event)
     waiting = product.message(message.request_id)

@@ -13,15 +13,18 @@ from typing import Any
 
 from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.envelope import Envelope
-from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances
+from gpconnect_messaging.ledger.deadlines import Timeouts
 from gpconnect_messaging.ledger.drop_passes import DropPasses
-from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Status, Timeouts
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.notifications import NotificationStore
 from gpconnect_messaging.ledger.orders import OrderBook
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.notifications import Notifier
@@ -245,7 +248,7 @@ class Steps:
                "file_name": f"{message_id}.xml"} | envelope,
         )  # fmt: skip
         sha256 = self.outbox.put(message_id, written, [content])
-        event = lifecycle.built(
+        event = ledger_events.built(
             at=self.clock(), sha256=sha256, size=len(content), infrastructure_due=infrastructure_due,
             business_due=business_due,
         )  # fmt: skip

@@ -28,7 +28,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any, cast
 
-from gpconnect_messaging.ledger.lifecycle import Timeouts
+from gpconnect_messaging.ledger.deadlines import Timeouts
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mesh.models import MessageHeaders
 from gpconnect_messaging.notifications import Notifier

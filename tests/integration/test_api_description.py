@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.steps.send import PostponedError
 from tests.examples import spec_file
 from tests.fakes.product import WORKFLOW

@@ -23,8 +23,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from gpcm.environment import OperatorEnvironment
 from gpcm.personal_data import REVEALED
 from gpconnect_messaging.itk3.envelope import Envelope
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord
 from infra.local.environments import BUILD, ROOT
 from infra.local.operators import of_product
@@ -93,7 +94,7 @@ def have(environment: OperatorEnvironment, *events: LedgerEvent) -> str:
         envelope = Envelope(mailbox=MAILBOX, to="X", workflow_id="W", subject="S", local_id="L", file_name="F")
         sha256 = environment.outbox.put(message_id, envelope, [content])
         due = timedelta(hours=1)
-        built = lifecycle.built(
+        built = ledger_events.built(
             at=at(0), sha256=sha256, size=len(content), infrastructure_due=due, business_due=due,
             to_mailbox="A20047OT001",
         )  # fmt: skip

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Summary
+from gpconnect_messaging.ledger.stored_names import Status
 from tests.unit.operations.an_environment import MAILBOX
 from tests.unit.operations.console.a_console import OTHER_MAILBOX, REJECTED, Console, a_busy_console
 

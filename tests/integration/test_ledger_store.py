@@ -15,13 +15,16 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.derived_ids import REGISTERED_PRACTICE
+from gpconnect_messaging.ledger.deadlines import Timeouts
 from gpconnect_messaging.ledger.event_feed import EventFeed
-from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, NotificationType, Status, Timeouts
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.notifications import NotificationStore
 from gpconnect_messaging.ledger.precedence import RequestTimes
 from gpconnect_messaging.ledger.records import MessageRecord, OpenNotification, Origin, Received
 from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import NotificationType, Status
 from infra.local.run import LocalRun
 from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
 from tests.fakes.dynamodb import Table

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import EventType
+from gpconnect_messaging.ledger.stored_names import EventType
 from infra.local.environments import BUILD
 from tests.model.effects import Ending, Watched
 from tests.model.machine import Messaging

@@ -14,7 +14,7 @@ import pytest
 from gpcm.dropping import Dropped
 from gpcm.environment import OperatorEnvironment
 from gpcm.functions import FunctionFailedError
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.replay.policy import ResendAction, ResendMode
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.redrive import Lane

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger.status_rules import status_of
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mesh import Authentication, MeshError, OutboundMessage
 from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.steps import send as send_module
@@ -223,7 +224,7 @@ def test_a_message_that_was_damaged_in_store_is_never_completed(
     with pytest.raises(DamagedMessageError):
         product.sender.send(message_id)
     assert collected(mesh) == []
-    assert product.history(message_id).status is Status.BUILT
+    assert status_of(product.history(message_id)) is Status.BUILT
 
 
 def test_a_first_upload_whose_answer_was_lost_is_repeated_after_the_wait_and_its_duplicate_is_no_failure(
@@ -240,7 +241,7 @@ def test_a_first_upload_whose_answer_was_lost_is_repeated_after_the_wait_and_its
     assert product.history(message_id).possible_copies == 2
     respond(mesh, message_id, "20013", "20007", "30001")
     product.poller.poll(SENDER)
-    assert product.history(message_id).status is Status.DELIVERED
+    assert status_of(product.history(message_id)) is Status.DELIVERED
 
 
 STRANGER = "FA565OT001"
@@ -256,7 +257,7 @@ def test_an_answer_from_another_mailbox_than_mesh_routed_to_counts_for_nothing_w
     with mesh.client(STRANGER) as stranger:
         answer(stranger, message_id, *GOOD, organisation=organisation)
     product.poller.poll(SENDER)
-    assert product.history(message_id).status is Status.SENT
+    assert status_of(product.history(message_id)) is Status.SENT
     assert [event.details["from_mailbox"] for event in product.events(message_id, EventType.RESPONSE)] == [STRANGER] * 2
     assert len(product.topic.published) == 2, "one of each answer"
     for notification in product.topic.published:
@@ -265,7 +266,7 @@ def test_an_answer_from_another_mailbox_than_mesh_routed_to_counts_for_nothing_w
     assert waiting_for(mesh) == [], "it is kept, and does not stay in MESH"
     respond(mesh, message_id, *GOOD)
     product.poller.poll(SENDER)
-    assert product.history(message_id).status is Status.DELIVERED, "the true one still lands"
+    assert status_of(product.history(message_id)) is Status.DELIVERED, "the true one still lands"
 
 
 def test_mesh_is_asked_once_where_it_took_a_message_and_its_address_is_never_recorded(
@@ -278,7 +279,7 @@ def test_mesh_is_asked_once_where_it_took_a_message_and_its_address_is_never_rec
         product.poller.poll(SENDER)
     assert [event.details["mailbox"] for event in product.events(message_id, EventType.ROUTED)] == [PRACTICE]
     assert [request["kind"] for request in mesh.requests() if request["kind"] == "tracking"] == ["tracking"]
-    assert product.history(message_id).status is Status.DELIVERED
+    assert status_of(product.history(message_id)) is Status.DELIVERED
 
 
 def test_an_answer_waits_in_mesh_while_mesh_does_not_say_where_its_message_went(
@@ -293,7 +294,7 @@ def test_an_answer_waits_in_mesh_while_mesh_does_not_say_where_its_message_went(
         product.poller.poll(SENDER)
     assert (len(waiting_for(mesh)), product.events(message_id, EventType.RESPONSE)) == (1, [])
     product.poller.poll(SENDER)
-    assert product.history(message_id).status is Status.SENT
+    assert status_of(product.history(message_id)) is Status.SENT
     assert waiting_for(mesh) == []
 
 
@@ -373,7 +374,7 @@ def test_many_answers_are_taken_in_several_at_once(mesh: LocalMesh, product: Pro
     product.bucket.put_object = slow  # type: ignore[method-assign]
     polled = product.poller.poll(SENDER)
     assert (polled.matched, polled.left) == (12, 0)
-    assert {product.history(message_id).status for message_id in ids} == {Status.DELIVERED}
+    assert {status_of(product.history(message_id)) for message_id in ids} == {Status.DELIVERED}
     assert waiting_for(mesh) == []
 
 
@@ -385,7 +386,7 @@ def test_what_there_is_no_time_for_is_left_in_the_inbox(mesh: LocalMesh, product
     polled = product.poller.poll(SENDER, lambda: next(time_left))
     assert (polled.matched, polled.left) == (1, 1)
     assert product.poller.poll(SENDER).matched == 1
-    assert product.history(message_id).status is Status.DELIVERED
+    assert status_of(product.history(message_id)) is Status.DELIVERED
 
 
 def test_a_mailbox_has_one_poller_until_its_lease_ends(mesh: LocalMesh, product: ProductOnMesh) -> None:

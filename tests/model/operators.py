@@ -6,7 +6,7 @@ An operator whose command ends half-way gives it again, and that must come to wh
 from collections.abc import Callable
 from typing import Any
 
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.mailboxes.settings import Release
 from gpconnect_messaging.replay.policy import ResendMode
 from gpconnect_messaging.steps.operator_actions import OperatorActions

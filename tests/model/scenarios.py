@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from tests.fakes.mesh import Mood
 from tests.model.effects import Ending, Place, Process, Watched
 from tests.model.world import LATE, SETTLED, STRANGER, UNACKNOWLEDGED, WINDOW, Dropped, World

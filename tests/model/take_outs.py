@@ -21,10 +21,12 @@ from typing import Any
 
 from gpconnect_messaging.itk3.response_codes import REPLACEMENT_NOT_PROCESSED, Level
 from gpconnect_messaging.itk3.responses import Response
-from gpconnect_messaging.ledger import lifecycle, precedence
-from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Status, StoredName
+from gpconnect_messaging.ledger import history, precedence
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.precedence import Precedence, RequestTimes
 from gpconnect_messaging.ledger.records import QUARANTINED, MessageRecord
+from gpconnect_messaging.ledger.stored_names import EventType, Status, StoredName
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.steps import named_files, poll
 from gpconnect_messaging.steps.intake import Intake
@@ -159,7 +161,7 @@ def _silence_is_remembered() -> tuple[Replacement, ...]:
         return None if known or not history.possible_copies else next(iter(sorted(history.organisations)), None)
 
     return (
-        Replacement(lifecycle, "MOST_ROUTING_QUESTIONS", 1),
+        Replacement(history, "MOST_ROUTING_QUESTIONS", 1),
         Replacement(MessageHistory, "lost_sight_of_at", property(lost_sight_of_at)),
         Replacement(MessageHistory, "suspicious", cached_property(suspicious)),
     )

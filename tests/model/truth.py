@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gpconnect_messaging.ledger.lifecycle import EventType
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.stored_names import EventType
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How slow a sender's clock may be, so that what it states is not held against a later request."""

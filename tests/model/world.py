@@ -25,9 +25,10 @@ from gpconnect_messaging.itk3.compose import compose
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, Verdict
 from gpconnect_messaging.ledger import table
-from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, EventType, Status
+from gpconnect_messaging.ledger.notification_rules import OFFERS_BEFORE_TOLD
 from gpconnect_messaging.ledger.reconciliation import Balance
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.ledger.table import in_time, item, time
 from gpconnect_messaging.mailboxes.settings import Release as ReleasedBy
 from gpconnect_messaging.mesh.chunking import Chunking

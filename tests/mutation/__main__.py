@@ -33,7 +33,14 @@ RUNS = BUILD / "mutants"
 REASONS = Path(__file__).with_name("survivors.json")
 
 TESTS = {
-    "tests/unit/ledger": ("ledger/lifecycle.py", "ledger/precedence.py"),
+    "tests/unit/ledger": (
+        "ledger/events.py",
+        "ledger/history.py",
+        "ledger/status_rules.py",
+        "ledger/notification_rules.py",
+        "ledger/deadlines.py",
+        "ledger/precedence.py",
+    ),
     "tests/unit/steps": ("steps/*.py",),
 }
 """The tests of a package, and its modules whose faults they must notice."""

@@ -30,8 +30,9 @@ from typing import Any, cast
 from gpconnect_messaging import wiring
 from gpconnect_messaging.balance_entries import write_left_open
 from gpconnect_messaging.ledger.balances import Balances, Reckoning
-from gpconnect_messaging.ledger.lifecycle import Status, Timeouts
+from gpconnect_messaging.ledger.deadlines import Timeouts
 from gpconnect_messaging.ledger.reconciliation import Balance, LeftOpen
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.ledger.table import SHARDS, item
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.replay.rate_limiter import RateLimiter

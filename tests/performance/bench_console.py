@@ -23,7 +23,7 @@ from gpcm.console.flow import FlowWatch
 from gpcm.console.message_cache import MessageCache
 from gpcm.console.operators import OperatorsAtThisMachine
 from gpconnect_messaging.ledger.event_feed import EventFeed
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.ledger.table import in_time, item, shard, text
 from infra.local import emulator
 from infra.local.emulator import LocalSession

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from xml.sax.saxutils import escape
 
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 
 Change = tuple[datetime, Status | None, Status]
 WIDTH, HEIGHT, LEFT, TOP, LEGEND = 900, 360, 60, 50, 150

@@ -14,8 +14,9 @@ from functools import partial
 from typing import Any
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import MessageHistory, Timeouts
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.deadlines import Timeouts
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from infra.local.capacity import written
@@ -90,7 +91,7 @@ def live(ledger: Ledger) -> None:
     request_id, encounter, mesh_message_id = str(uuid.uuid4()), str(uuid.uuid4()), uuid.uuid4().hex.upper()
     message_id, now = str(uuid.uuid4()), datetime.now(UTC)
     ledger.claim(request_id, ids_of(MAILBOX, encounter), ("a" * 32,), now)
-    built = lifecycle.built(
+    built = ledger_events.built(
         at=now,
         sha256="0" * 64,
         size=100_000,
@@ -106,15 +107,15 @@ def live(ledger: Ledger) -> None:
             created_at=now, history=MessageHistory((built,)),
         )
     )  # fmt: skip
-    ledger.record(message_id, lifecycle.upload_started(at=now, attempt=1, lease=timedelta(minutes=3)))
-    ledger.record(message_id, lifecycle.upload_accepted(at=now, attempt=1, mesh_message_id=mesh_message_id))
+    ledger.record(message_id, ledger_events.upload_started(at=now, attempt=1, lease=timedelta(minutes=3)))
+    ledger.record(message_id, ledger_events.upload_accepted(at=now, attempt=1, mesh_message_id=mesh_message_id))
     for code, level in (("20013", Level.INFRASTRUCTURE), ("30001", Level.BUSINESS)):
         came = uuid.uuid4().hex.upper()
         ledger.find_received(MAILBOX, came)
         ledger.begin_received(MAILBOX, came)
         ledger.record(
             message_id,
-            lifecycle.response(
+            ledger_events.response(
                 at=now, mesh_message_id=came, from_mailbox="A20047OT001", from_organisation="A20047", code=code,
                 level=level, verdict=Verdict.POSITIVE,
             ),

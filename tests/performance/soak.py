@@ -28,8 +28,10 @@ import httpx
 
 from gpcm.dropping import drop
 from gpcm.functions import FunctionFailedError, invoke
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, MessageHistory, Status
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.status_rules import status_of
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from infra.local.environments import BUILD
 from infra.local.ledger import LedgerEvent, Message
 from infra.local.run import LocalRun, Product
@@ -333,8 +335,8 @@ def _faults(message: Message, kind: Kind, copies: int, answers: Sequence[str]) -
     status = Status(message.status)
     if status != kind.ends and status != Status.REFUSED:
         yield f"{kind.name} must end {kind.ends}"
-    if status != history.status:
-        yield f"its facts say {history.status}"
+    if status != status_of(history):
+        yield f"its facts say {status_of(history)}"
     if status in {Status.INVALID, Status.REFUSED} and copies:
         yield "MESH has it all the same"
     if status not in {Status.INVALID, Status.REFUSED} and not copies:
@@ -349,7 +351,7 @@ def _faults(message: Message, kind: Kind, copies: int, answers: Sequence[str]) -
 def _history(events: Iterable[LedgerEvent]) -> MessageHistory:
     return MessageHistory(
         tuple(
-            lifecycle.LedgerEvent(
+            ledger_events.LedgerEvent(
                 kind=EventType(event.kind), identity=str(event.item["sk"]).removeprefix("EVENT#"), at=event.at,
                 source=event.source, details=event.details,
             )
@@ -400,7 +402,7 @@ def statuses_over_time(messages: Iterable[Message]) -> list[tuple[datetime, Stat
     for message in messages:
         before: Status | None = None
         for number, event in enumerate(message.events, 1):
-            now = _history(message.events[:number]).status
+            now = status_of(_history(message.events[:number]))
             if now is not before:
                 changes.append((event.at, before, now))
                 before = now

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mesh import MeshClient, MeshError, NotFound
 from tests.local_mesh import PRACTICE, SENDER, LocalMesh, ProductOnMesh, answer, local_mesh
 

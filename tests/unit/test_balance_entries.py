@@ -18,8 +18,8 @@ from gpconnect_messaging.balance_entries import (
     read_slots,
     write_left_open,
 )
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.reconciliation import MOST_LISTED, Balance, LeftOpen, Row, Unmatched, balance
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.storage import Receipt
 
 DAY = date(2026, 11, 20)

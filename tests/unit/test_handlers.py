@@ -17,9 +17,9 @@ from aws_lambda_powertools import Logger
 from gpconnect_messaging import wiring
 from gpconnect_messaging.derivation import IdentifiersSecretError
 from gpconnect_messaging.ledger.derivation import WrongSecretError
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.reconciliation import Balance, DropFindings, MailboxBalance
 from gpconnect_messaging.ledger.records import Origin
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.pds.errors import Authentication, RetryLater, Unavailable
 from gpconnect_messaging.steps.due_work import SweepResult
 from gpconnect_messaging.steps.escalate import EscalationResult

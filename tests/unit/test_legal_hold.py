@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger.holds import HeldItems
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.legal_hold import LegalHold
 from tests.fakes.product import WINDOW, Product
 

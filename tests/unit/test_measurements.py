@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, Status, Timeouts
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.deadlines import Timeouts
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.precedence import RequestTimes
 from gpconnect_messaging.ledger.records import MessageRecord, Origin
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.measurements import Measurement, Measurements, Unit, status_metric
 from gpconnect_messaging.metrics import measured, measurements, write
 from tests.fakes.clock import Clock
@@ -58,23 +61,23 @@ class Books:
 
 
 def _built() -> LedgerEvent:
-    return lifecycle.built(
+    return ledger_events.built(
         at=NOW + timedelta(seconds=2), sha256="0" * 64, size=1, infrastructure_due=timedelta(days=1),
         business_due=timedelta(days=1), arrived=NOW, to_mailbox="A20047OT001",
     )  # fmt: skip
 
 
 def _started(attempt: int = 1) -> LedgerEvent:
-    return lifecycle.upload_started(at=NOW + timedelta(seconds=3), attempt=attempt, lease=timedelta(minutes=3))
+    return ledger_events.upload_started(at=NOW + timedelta(seconds=3), attempt=attempt, lease=timedelta(minutes=3))
 
 
 def _accepted(attempt: int = 1, mesh_message_id: str = "M1", seconds: float = 5) -> LedgerEvent:
     at = NOW + timedelta(seconds=seconds)
-    return lifecycle.upload_accepted(at=at, attempt=attempt, mesh_message_id=mesh_message_id)
+    return ledger_events.upload_accepted(at=at, attempt=attempt, mesh_message_id=mesh_message_id)
 
 
 def _answer(code: str, level: Level, verdict: Verdict, seconds: float) -> LedgerEvent:
-    return lifecycle.response(
+    return ledger_events.response(
         at=NOW + timedelta(seconds=seconds), mesh_message_id=f"R{code}", from_mailbox="A20047OT001",
         from_organisation="A20047", code=code, level=level, verdict=verdict,
     )  # fmt: skip
@@ -119,7 +122,9 @@ def test_the_time_to_send_ends_with_the_first_copy_that_mesh_took() -> None:
     books = Books()
     books.build()
     books.record(_started())
-    uncertain = lifecycle.upload_uncertain(at=NOW + timedelta(seconds=6), attempt=1, why="no answer", source="sender")
+    uncertain = ledger_events.upload_uncertain(
+        at=NOW + timedelta(seconds=6), attempt=1, why="no answer", source="sender"
+    )
     books.record(uncertain)
     books.record(_started(2))
     books.record(_accepted(2, "M2", seconds=900))
@@ -132,9 +137,12 @@ def test_the_time_to_send_ends_with_the_first_copy_that_mesh_took() -> None:
 @pytest.mark.parametrize(
     ("event", "metric"),
     [
-        (lifecycle.upload_postponed(at=NOW, attempt=1, why="MESH is busy"), "UploadPostponed"),
-        (lifecycle.upload_refused(at=NOW, attempt=1, http_status=417, error="EPL-151"), "UploadRefused"),
-        (lifecycle.recipient_unresolved(at=NOW, attempt=1, organisation="FA565", mailboxes=2), "RecipientUnresolved"),
+        (ledger_events.upload_postponed(at=NOW, attempt=1, why="MESH is busy"), "UploadPostponed"),
+        (ledger_events.upload_refused(at=NOW, attempt=1, http_status=417, error="EPL-151"), "UploadRefused"),
+        (
+            ledger_events.recipient_unresolved(at=NOW, attempt=1, organisation="FA565", mailboxes=2),
+            "RecipientUnresolved",
+        ),
     ],
 )
 def test_an_upload_that_does_not_succeed_is_counted_by_what_became_of_it(event: LedgerEvent, metric: str) -> None:
@@ -150,7 +158,7 @@ def test_what_a_newer_request_or_a_withdrawal_does_to_a_held_one_is_counted_too(
     books = Books()
 
     def row(request_id: str, minutes: int) -> tuple[MessageRecord, RequestTimes]:
-        held = lifecycle.held(
+        held = ledger_events.held(
             at=NOW, release_at=NOW + timedelta(hours=2), by_a_person=False, requirement="GPCM-SD-CS-075", why="waits"
         )
         record = MessageRecord(
@@ -184,7 +192,7 @@ def test_a_change_that_was_not_written_is_not_measured() -> None:
 
 def test_a_refused_requests_mailbox_is_its_senders_word_and_no_dimension() -> None:
     found = Measurements()
-    event = lifecycle.request_refused(at=NOW, reasons=["mailbox: is not a sending mailbox"])
+    event = ledger_events.request_refused(at=NOW, reasons=["mailbox: is not a sending mailbox"])
     record = MessageRecord(
         message_id="a-request", request_id="a-request", mailbox="WHATEVER01",
         encounter="-", encounter_key=key_of("WHATEVER01", "-"),

@@ -1,6 +1,6 @@
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import NotificationType
+from gpconnect_messaging.ledger.stored_names import NotificationType
 from gpconnect_messaging.notifications import write
 
 

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.lifecycle import MessageHistory, Status, Timeouts
+from gpconnect_messaging.ledger.deadlines import Timeouts
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import AuditEvent, MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import Status
 from tests.fakes.clock import Clock
 from tests.fakes.dynamodb import Table
 from tests.identifiers import key_of

@@ -2,7 +2,9 @@
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import RULES, NotificationType, Status, notifications_due
+from gpconnect_messaging.ledger.notification_rules import notifications_due
+from gpconnect_messaging.ledger.status_rules import RULES
+from gpconnect_messaging.ledger.stored_names import NotificationType, Status
 from infra.documentation.from_lifecycle import transitions
 
 CLOSED = {

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.derived_ids import REGISTERED_PRACTICE
+from gpconnect_messaging.ledger.deadlines import Timeouts
+from gpconnect_messaging.ledger.events import held
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.holds import Held, HeldItems, UnknownMessageError
-from gpconnect_messaging.ledger.lifecycle import MessageHistory, Timeouts, held
 from gpconnect_messaging.ledger.precedence import RequestTimes
 from gpconnect_messaging.ledger.records import MessageRecord, Origin, Received
 from gpconnect_messaging.ledger.store import Ledger

@@ -6,18 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, Verdict, level_of
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import (
-    RULES,
-    EventType,
-    LedgerEvent,
-    MessageHistory,
-    NotificationType,
-    Status,
-    Timeouts,
-    due_at,
-    notifications_due,
-)
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.deadlines import Timeouts, due_at
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.notification_rules import notifications_due
+from gpconnect_messaging.ledger.status_rules import RULES, status_of
+from gpconnect_messaging.ledger.stored_names import EventType, NotificationType, Status
 from gpconnect_messaging.scan_results import ScanResult
 from tests.examples import some_of
 from tests.unit.ledger.events import (
@@ -108,18 +103,18 @@ PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta
     ],
 )
 def test_facts_amount_to_a_status(events: list[LedgerEvent], status: Status) -> None:
-    assert MessageHistory(tuple(events)).status is status
+    assert status_of(MessageHistory(tuple(events))) is status
 
 
 @pytest.mark.parametrize("code", [code for code in RESPONSE_CODES if level_of(code) is Level.INFRASTRUCTURE])
 def test_only_20013_is_a_positive_infrastructure_acknowledgement(code: str) -> None:
-    status = MessageHistory((*SENT, response(code))).status
+    status = status_of(MessageHistory((*SENT, response(code))))
     assert status is (Status.ACKNOWLEDGED if code == "20013" else Status.REJECTED)
 
 
 @pytest.mark.parametrize("code", [code for code in RESPONSE_CODES if level_of(code) is Level.BUSINESS])
 def test_a_business_code_decides_by_the_table(code: str) -> None:
-    status = MessageHistory((*SENT, response("20013"), response(code))).status
+    status = status_of(MessageHistory((*SENT, response("20013"), response(code))))
     positive = RESPONSE_CODES[code].verdict is Verdict.POSITIVE
     assert status is (Status.DELIVERED if positive else Status.REJECTED)
 
@@ -128,8 +123,10 @@ def test_a_duplicate_that_our_own_second_upload_made_is_no_failure() -> None:
     twice = [BUILT, started(), uncertain(), started(2, 20), accepted(2, 21)]
     history = MessageHistory((*twice, response("20007")))
     assert history.possible_copies == 2
-    assert history.status is Status.SENT
-    assert MessageHistory((*twice, response("20013"), response("30001"), response("20007"))).status is Status.DELIVERED
+    assert status_of(history) is Status.SENT
+    assert (
+        status_of(MessageHistory((*twice, response("20013"), response("30001"), response("20007")))) is Status.DELIVERED
+    )
 
 
 def test_uploads_that_never_left_make_no_copies() -> None:
@@ -170,17 +167,17 @@ def test_what_mesh_has_of_a_message_goes_to_the_first_gap_and_can_be_given_up() 
 
 def test_one_undelivered_copy_of_two_is_not_the_end() -> None:
     twice = (BUILT, started(), accepted(), started(2), accepted(2))
-    assert MessageHistory((*twice, reported(1))).status is Status.SENT
-    assert MessageHistory((*twice, reported(1), reported(2))).status is Status.UNDELIVERED
+    assert status_of(MessageHistory((*twice, reported(1)))) is Status.SENT
+    assert status_of(MessageHistory((*twice, reported(1), reported(2)))) is Status.UNDELIVERED
 
 
 EXPECTING = built_for("A20047OT001")
 FORGED = [response(code, mesh_message_id="F", from_mailbox="ELSEWHERE") for code in ("20013", "30001", "20009")]
-WARNED_OF = lifecycle.held(
+WARNED_OF = ledger_events.held(
     at=at(0), release_at=at(165), by_a_person=False, requirement="GPCM-SD-CS-076", why="open", warn_at=at(170)
 )
-RUNNING_LATE = lifecycle.running_late(at=at(170))
-WAITS_NO_LONGER = lifecycle.waits_no_longer(at=at(20), actor="operator-7", reason="damaged", given_up=["5f0e7f58"])
+RUNNING_LATE = ledger_events.running_late(at=at(170))
+WAITS_NO_LONGER = ledger_events.waits_no_longer(at=at(20), actor="operator-7", reason="damaged", given_up=["5f0e7f58"])
 ANY_FACT = st.sampled_from(
     [
         EXPECTING, INVALID, OVERDUE, started(), started(2, 20), accepted(), accepted(2, 21), refused(), refused(2),
@@ -190,7 +187,7 @@ ANY_FACT = st.sampled_from(
         QUEUED_AGAIN, *FORGED, response_accepted("F20013"),
         reported(), reported(2), chunk(1), chunk(2), chunk(1, 2, mesh_message_id="MESH2"), tracked(),
         started(3, 30, chunks=3), postponed(3, abandoned="MESH1"), RUNNING_LATE, WAITS_NO_LONGER,
-        lifecycle.routed(at=at(3), mesh_message_id="MESH1", mailbox="A20047OT001"),
+        ledger_events.routed(at=at(3), mesh_message_id="MESH1", mailbox="A20047OT001"),
     ]
 )  # fmt: skip
 
@@ -202,10 +199,10 @@ ONE_OF_EACH = {
         uncertain(2, 21), response("20013", 22), WARNED_OF, BY_A_PERSON, RELEASING, RELEASED, SUPERSEDED, WITHDRAWN,
         NOT_REQUIRED, WARNED, PRACTICE_TOLD, QUEUED_AGAIN, response_accepted("R20013"), reported(2), VOIDED,
         chunk(2, 2, mesh_message_id="MESH2"), tracked(), unresolved(2), RUNNING_LATE, WAITS_NO_LONGER,
-        lifecycle.routed(at=at(3), mesh_message_id="MESH2", mailbox="A20047OT001"),
-        lifecycle.differs(at=at(2), fields=["patient.surname"], comparison="comparisons/1.json"),
-        lifecycle.lookup_unanswered(at=at(2), times=1, why="no answer"),
-        lifecycle.resend_ordered(at=at(15), actor="operator-7", attempts=1),
+        ledger_events.routed(at=at(3), mesh_message_id="MESH2", mailbox="A20047OT001"),
+        ledger_events.differs(at=at(2), fields=["patient.surname"], comparison="comparisons/1.json"),
+        ledger_events.lookup_unanswered(at=at(2), times=1, why="no answer"),
+        ledger_events.resend_ordered(at=at(15), actor="operator-7", attempts=1),
     )
 }  # fmt: skip
 VARIANTS = (
@@ -218,7 +215,7 @@ VARIANTS = (
 def outcome(events: tuple[LedgerEvent, ...]) -> tuple[object, ...]:
     history = MessageHistory(events)
     return (
-        history.status,
+        status_of(history),
         notifications_due(history),
         due_at(history, PATIENCE),
         history.copies_since,
@@ -249,12 +246,14 @@ def test_the_status_is_a_function_of_the_set_of_events(first: int) -> None:
 def test_what_the_sender_knows_never_left_is_certain_whatever_an_ended_lease_says() -> None:
     for both in permutations((postponed(), uncertain(1, 1.5))):
         history = MessageHistory((BUILT, started(), *both))
-        assert history.status is Status.BUILT
+        assert status_of(history) is Status.BUILT
         assert history.possible_copies == 0
 
 
 def test_of_two_events_with_one_identity_the_earliest_holds_in_any_order() -> None:
-    for both in permutations((refused(), lifecycle.upload_refused(at=at(5), attempt=1, http_status=400, error="x"))):
+    for both in permutations(
+        (refused(), ledger_events.upload_refused(at=at(5), attempt=1, http_status=400, error="x"))
+    ):
         (kept,) = MessageHistory((BUILT, started(), *both)).of(EventType.UPLOAD_REFUSED)
         assert kept.details["http_status"] == 417
 
@@ -265,7 +264,7 @@ def test_no_status_stands_without_evidence(events: list[LedgerEvent]) -> None:
     doubted = FORGED[1 if response_accepted("F20013") in events else 0 :] if EXPECTING in events else []
     believed = [event for event in events if event not in doubted]
     codes = {event.details["code"] for event in believed if event.kind == "response"}
-    match history.status:
+    match status_of(history):
         case Status.DELIVERED:
             assert "20013" in codes
             assert codes & {"30001", "30004"}
@@ -278,13 +277,13 @@ def test_no_status_stands_without_evidence(events: list[LedgerEvent]) -> None:
         case Status.INVALID:
             assert INVALID in events
         case _:
-            assert history.status in Status
+            assert status_of(history) in Status
 
 
 @given(st.lists(ANY_FACT, max_size=12, unique_by=lambda event: event.identity))
 def test_a_message_that_is_not_closed_is_always_due_or_was_told(events: list[LedgerEvent]) -> None:
     history = MessageHistory((EXPECTING, *(event for event in events if event not in (EXPECTING, INVALID))))
-    closed = history.status in {
+    closed = status_of(history) in {
         Status.DELIVERED, Status.REJECTED, Status.UNDELIVERED, Status.REFUSED, Status.OVERDUE, Status.NOT_REQUIRED,
         Status.RELEASED, Status.SUPERSEDED, Status.WITHDRAWN, Status.TELL_PRACTICE,
     }  # fmt: skip
@@ -311,7 +310,10 @@ def test_a_message_that_is_not_closed_is_always_due_or_was_told(events: list[Led
         ([WAITS], {NotificationType.WAITING}),
         ([WAITS, BY_A_PERSON], set()),
         ([WARNED], {NotificationType.TELL_PRACTICE}),
-        ([lifecycle.withdrawal(at=at(1), stopped=[], sent=[], warning_key=None)], {NotificationType.NOTHING_WITHDRAWN}),
+        (
+            [ledger_events.withdrawal(at=at(1), stopped=[], sent=[], warning_key=None)],
+            {NotificationType.NOTHING_WITHDRAWN},
+        ),
         ([BUILT, started(), WITHDRAWN, accepted()], {NotificationType.SENT_ALTHOUGH_WITHDRAWN}),
         (SENT, set()),
         ([BUILT, started(), uncertain()], set()),
@@ -358,32 +360,34 @@ ANSWER = response("20013")
 )
 def test_an_answer_from_elsewhere_counts_for_nothing_and_is_told(built: LedgerEvent, genuine: bool) -> None:
     history = MessageHistory((built, started(), accepted(), ANSWER, response("30001")))
-    assert history.status is (Status.DELIVERED if genuine else Status.SENT)
+    assert status_of(history) is (Status.DELIVERED if genuine else Status.SENT)
     assert notifications_due(history) == (set() if genuine else {NotificationType.SUSPICIOUS})
     assert len(history.of(EventType.RESPONSE)) == 2, "kept all the same"
     assert due_at(history, PATIENCE) == (None if genuine else at(61)), "and it still becomes overdue"
 
 
 def test_a_forged_rejection_rejects_nothing() -> None:
-    assert MessageHistory((built_for("B"), started(), accepted(), response("20009"))).status is Status.SENT
+    assert status_of(MessageHistory((built_for("B"), started(), accepted(), response("20009")))) is Status.SENT
 
 
 def test_the_mailbox_that_mesh_named_at_sending_is_where_it_went() -> None:
-    resolved = lifecycle.upload_accepted(at=at(2), attempt=1, mesh_message_id="MESH1", resolved_mailbox="FA565OT001")
+    resolved = ledger_events.upload_accepted(
+        at=at(2), attempt=1, mesh_message_id="MESH1", resolved_mailbox="FA565OT001"
+    )
     assert MessageHistory((built_for(), started(), resolved, ANSWER)).suspicious
 
 
 def test_a_person_can_accept_an_answer_from_elsewhere() -> None:
     events = (built_for("B"), started(), accepted(), ANSWER, response("30001"))
     history = MessageHistory((*events, response_accepted("R20013"), response_accepted("R30001")))
-    assert history.status is Status.DELIVERED
+    assert status_of(history) is Status.DELIVERED
     assert NotificationType.SUSPICIOUS not in notifications_due(history)
 
 
 def test_a_copy_under_way_keeps_an_undelivered_one_open() -> None:
     events = (BUILT, started(), uncertain(), started(2), accepted())
-    assert MessageHistory((*events, reported())).status is Status.SENT
-    assert MessageHistory((*events, reported(), postponed(2))).status is Status.UNDELIVERED
+    assert status_of(MessageHistory((*events, reported()))) is Status.SENT
+    assert status_of(MessageHistory((*events, reported(), postponed(2)))) is Status.UNDELIVERED
 
 
 def test_uploads_that_keep_failing_are_told_while_we_go_on_trying() -> None:
@@ -432,9 +436,9 @@ def test_in_whatever_order_the_members_of_an_event_were_found_it_is_the_same_eve
 
     def events(turn: int) -> list[LedgerEvent]:
         return [
-            lifecycle.request_refused(at=at(1), reasons=[], scans=scans[::turn]),
-            lifecycle.differs(at=at(1), fields=fields[::turn], comparison=""),
-            lifecycle.released_by_a_person(at=at(1), actor="a", despite=fields[::turn]),
+            ledger_events.request_refused(at=at(1), reasons=[], scans=scans[::turn]),
+            ledger_events.differs(at=at(1), fields=fields[::turn], comparison=""),
+            ledger_events.released_by_a_person(at=at(1), actor="a", despite=fields[::turn]),
         ]
 
     assert events(1) == events(-1)

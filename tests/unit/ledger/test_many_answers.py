@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, NotificationType
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.deadlines import due_at
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.notification_rules import occasions_due
 from gpconnect_messaging.ledger.store import _explanation
+from gpconnect_messaging.ledger.stored_names import EventType, NotificationType
 from tests.fakes.product import TIMEOUTS, Product
 
 MANY = 3_000
@@ -18,7 +22,7 @@ PRACTICE, STRANGER = "A20047OT001", "B86071OT001"
 
 
 def an_answer(product: Product, number: int, mailbox: str) -> LedgerEvent:
-    return lifecycle.response(
+    return ledger_events.response(
         at=product.clock(), mesh_message_id=f"20261120221415123456_{number:06}", from_mailbox=mailbox,
         from_organisation=None, code="20013", level=Level.INFRASTRUCTURE, verdict=Verdict.POSITIVE,
     )  # fmt: skip
@@ -30,7 +34,7 @@ def answered(mailbox: str, *, sent: bool = True) -> MessageHistory:
     if sent:
         product.works()
     history = product.row(message_id).history
-    went = lifecycle.routed(at=product.clock(), mesh_message_id="OUT000001", mailbox=PRACTICE)
+    went = ledger_events.routed(at=product.clock(), mesh_message_id="OUT000001", mailbox=PRACTICE)
     return MessageHistory((*history.events, went, *(an_answer(product, number, mailbox) for number in range(MANY))))
 
 
@@ -55,8 +59,8 @@ def lines_of(events: Sequence[LedgerEvent]) -> int:
     try:
         history = MessageHistory(tuple(events))
         judged = len(history.suspicious) + len(history.responses)
-        lifecycle.occasions_due(history)
-        lifecycle.due_at(history, TIMEOUTS)
+        occasions_due(history)
+        due_at(history, TIMEOUTS)
     finally:
         sys.settrace(before)
     assert judged == len(history.of(EventType.RESPONSE))
@@ -73,7 +77,7 @@ def test_twice_as_many_answers_take_twice_the_work(case: str) -> None:
 
 def test_a_notification_of_an_answer_that_does_not_count_names_that_answer_alone() -> None:
     history = answered(STRANGER)
-    due = [occasion for kind, occasion in lifecycle.occasions_due(history) if kind is NotificationType.SUSPICIOUS]
+    due = [occasion for kind, occasion in occasions_due(history) if kind is NotificationType.SUSPICIOUS]
     assert len(due) == MANY
     for occasion in due[:3]:
         assert _explanation(history, NotificationType.SUSPICIOUS, occasion) == {

@@ -7,20 +7,13 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.itk3.response_codes import Level
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import (
-    EventType,
-    LedgerEvent,
-    MessageHistory,
-    NotificationType,
-    Status,
-    Timeouts,
-    acknowledgements_due,
-    due_at,
-    notifications_due,
-    occasions_due,
-    rule_of,
-)
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.deadlines import Timeouts, acknowledgements_due, due_at
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.notification_rules import notifications_due, occasions_due
+from gpconnect_messaging.ledger.status_rules import rule_of, status_of
+from gpconnect_messaging.ledger.stored_names import EventType, NotificationType, Status
 from gpconnect_messaging.scan_results import ScanResult
 from tests.unit.ledger.events import (
     BUILT,
@@ -61,23 +54,23 @@ def history(*events: LedgerEvent) -> MessageHistory:
 
 
 def queued(times: int, minutes: float) -> LedgerEvent:
-    return lifecycle.queued_again(at=at(minutes), times=times, why="HELD")
+    return ledger_events.queued_again(at=at(minutes), times=times, why="HELD")
 
 
 def unanswered(times: int, minutes: float) -> LedgerEvent:
-    return lifecycle.lookup_unanswered(at=at(minutes), times=times, why="no answer")
+    return ledger_events.lookup_unanswered(at=at(minutes), times=times, why="no answer")
 
 
 def routed(mesh_message_id: str | None, mailbox: str | None, times: int = 1) -> LedgerEvent:
-    return lifecycle.routed(at=at(3), mesh_message_id=mesh_message_id, mailbox=mailbox, times=times)
+    return ledger_events.routed(at=at(3), mesh_message_id=mesh_message_id, mailbox=mailbox, times=times)
 
 
 def differs(*fields: str, minutes: float = 2) -> LedgerEvent:
-    return lifecycle.differs(at=at(minutes), fields=fields, comparison="comparisons/1")
+    return ledger_events.differs(at=at(minutes), fields=fields, comparison="comparisons/1")
 
 
 def released_despite(*fields: str, minutes: float = 4) -> LedgerEvent:
-    return lifecycle.released_by_a_person(at=at(minutes), actor="operator-7", despite=fields)
+    return ledger_events.released_by_a_person(at=at(minutes), actor="operator-7", despite=fields)
 
 
 def answer(code: str = "20013", mailbox: str = "A20047OT001", organisation: str | None = "A20047") -> LedgerEvent:
@@ -113,7 +106,9 @@ def test_a_known_event_leaves_a_history_as_it_is_and_a_new_one_is_added() -> Non
 
 
 def test_of_repeats_at_one_time_always_the_same_holds() -> None:
-    repeats = [lifecycle.upload_refused(at=at(2), attempt=1, http_status=number, error="x") for number in (400, 417)]
+    repeats = [
+        ledger_events.upload_refused(at=at(2), attempt=1, http_status=number, error="x") for number in (400, 417)
+    ]
     elsewhere = LedgerEvent(kind=repeats[0].kind, identity=repeats[0].identity, at=at(2), source="a", details={"z": 1})
     assert all(MessageHistory(each).events == (repeats[0],) for each in permutations(repeats))
     assert all(MessageHistory(each).events == (elsewhere,) for each in permutations([*repeats, elsewhere]))
@@ -161,7 +156,7 @@ def test_of_two_beginnings_with_as_many_chunks_the_order_is_always_the_same() ->
 
 
 def test_what_was_begun_for_an_order_can_be_continued_and_what_was_begun_before_it_not() -> None:
-    order = lifecycle.resend_ordered(at=at(20), actor="operator-7", attempts=1)
+    order = ledger_events.resend_ordered(at=at(20), actor="operator-7", attempts=1)
     before, after = chunk(1, attempt=1), chunk(1, attempt=2, minutes=22, mesh_message_id="MESH2")
     (begun,) = history(
         BUILT, started(chunks=3), before, refused(), order, started(2, 21, chunks=3), after
@@ -192,7 +187,9 @@ def test_what_never_arrived_is_no_copy_unless_mesh_took_it_after_all(never_arriv
 
 
 def test_mailboxes_that_it_went_to_are_told_without_regard_to_letter_case() -> None:
-    resolved = lifecycle.upload_accepted(at=at(2), attempt=1, mesh_message_id="MESH1", resolved_mailbox="fa565ot001")
+    resolved = ledger_events.upload_accepted(
+        at=at(2), attempt=1, mesh_message_id="MESH1", resolved_mailbox="fa565ot001"
+    )
     assert history(built_for("a20047ot001"), started(), resolved, routed("MESH1", "b1ot001")).destinations == {
         "A20047OT001", "FA565OT001", "B1OT001",
     }  # fmt: skip
@@ -213,7 +210,7 @@ def test_mesh_is_asked_where_it_routed_a_copy_until_it_says_but_three_times_at_m
 
 @pytest.mark.parametrize("mailbox", ["A20047OT001", None])
 def test_where_the_mailbox_was_chosen_mesh_is_not_asked(mailbox: str | None) -> None:
-    resolved = lifecycle.upload_accepted(
+    resolved = ledger_events.upload_accepted(
         at=at(2), attempt=1, mesh_message_id="MESH1", resolved_mailbox=None if mailbox else "FA565OT001"
     )
     told = history(built_for(mailbox, "A20047"), started(), resolved)
@@ -328,7 +325,7 @@ def test_what_is_still_under_way_may_yet_arrive() -> None:
     assert not history(*SENT).undelivered
     for later in ([started(2, 20)], [started(2, 20), uncertain(2, 21)]):
         assert not history(*SENT, reported(), *later).undelivered
-    order = lifecycle.resend_ordered(at=at(20), actor="operator-7", attempts=1)
+    order = ledger_events.resend_ordered(at=at(20), actor="operator-7", attempts=1)
     assert not history(*SENT, reported(), order).undelivered
 
 
@@ -362,7 +359,7 @@ def test_a_person_is_notified_of_what_differs_and_again_when_more_does() -> None
 
 
 def test_what_is_known_of_the_practice_is_kept_with_the_message() -> None:
-    known = lifecycle.built(
+    known = ledger_events.built(
         at=at(0), sha256="00", size=1, infrastructure_due=LEASE, business_due=LEASE, registration={"ods_code": "A20047"}
     )
     assert history(known).registration == {"ods_code": "A20047"}
@@ -376,15 +373,17 @@ def test_a_released_request_names_its_messages() -> None:
 
 
 def test_a_person_is_warned_in_time_once() -> None:
-    warned = lifecycle.held(
+    warned = ledger_events.held(
         at=at(0), release_at=at(165), by_a_person=False, requirement="GPCM-SD-CS-076", why="open", warn_at=at(170)
     )
     assert history(warned).warn_at == at(170)
-    assert history(warned, lifecycle.running_late(at=at(170))).warn_at is None
+    assert history(warned, ledger_events.running_late(at=at(170))).warn_at is None
     assert history(HELD).warn_at is None
     assert history(HELD).release_at == at(165)
     assert history(BUILT).release_at is None
-    built = lifecycle.built(at=at(0), sha256="00", size=1, infrastructure_due=LEASE, business_due=LEASE, warn_at=at(5))
+    built = ledger_events.built(
+        at=at(0), sha256="00", size=1, infrastructure_due=LEASE, business_due=LEASE, warn_at=at(5)
+    )
     assert history(built).warn_at == at(5)
     assert due_at(history(built), PATIENCE) == at(5), "before the sweep would come for the message itself"
     assert due_at(history(built, started(), accepted()), PATIENCE) == at(1) + LEASE, "it has left"
@@ -401,7 +400,7 @@ def test_a_practice_is_told_of_what_it_has_until_it_knows() -> None:
 )
 def test_a_withdrawal_that_finds_nothing_is_for_a_person(withdrawal: Any, nothing: bool) -> None:
     if not isinstance(withdrawal, LedgerEvent):
-        withdrawal = lifecycle.withdrawal(at=at(1), stopped=[], sent=[], warning_key=None)
+        withdrawal = ledger_events.withdrawal(at=at(1), stopped=[], sent=[], warning_key=None)
     assert (NotificationType.NOTHING_WITHDRAWN in notifications_due(history(withdrawal))) is nothing
 
 
@@ -418,7 +417,7 @@ def test_a_withdrawal_that_finds_nothing_is_for_a_person(withdrawal: Any, nothin
     ],
 )
 def test_a_request_refused_for_its_scan_is_told_as_that(scans: tuple[ScanResult, ...], told: NotificationType) -> None:
-    refused = lifecycle.request_refused(at=at(0), reasons=["documents[0]: see the scan"], scans=scans)
+    refused = ledger_events.request_refused(at=at(0), reasons=["documents[0]: see the scan"], scans=scans)
     assert notifications_due(history(refused)) == {told}
 
 
@@ -453,7 +452,7 @@ def test_what_was_offered_three_times_in_vain_is_for_a_person(
 def test_what_has_not_left_when_it_runs_late_is_for_a_person(
     events: list[LedgerEvent], kind: NotificationType | None
 ) -> None:
-    late = history(*events, lifecycle.running_late(at=at(170)))
+    late = history(*events, ledger_events.running_late(at=at(170)))
     assert notifications_due(late) == (frozenset({kind}) if kind else frozenset())
 
 
@@ -465,7 +464,7 @@ def test_what_was_stopped_and_sent_all_the_same_is_for_a_person() -> None:
 
 
 def test_a_later_request_does_not_lose_in_silence() -> None:
-    lost = lifecycle.superseded(at=at(1), by_request_id="r2", arrived_later=True)
+    lost = ledger_events.superseded(at=at(1), by_request_id="r2", arrived_later=True)
     assert notifications_due(history(lost)) == {NotificationType.LATER_SUPERSEDED}
     assert notifications_due(history(SUPERSEDED)) == frozenset()
 
@@ -492,8 +491,8 @@ def due(*events: LedgerEvent) -> object:
 
 
 def test_a_notification_gives_nobody_more_time() -> None:
-    late = lifecycle.running_late(at=at(8))
-    passed = lifecycle.waits_no_longer(at=at(9), actor="operator-7", reason="damaged", given_up=["m0"])
+    late = ledger_events.running_late(at=at(8))
+    passed = ledger_events.waits_no_longer(at=at(9), actor="operator-7", reason="damaged", given_up=["m0"])
     assert due(BUILT, late, passed) == at(10)
 
 
@@ -506,7 +505,7 @@ def test_a_request_that_is_being_built_is_due_when_no_builder_finished_it() -> N
 
 
 def test_pds_is_asked_again_soon_and_after_five_times_less_often() -> None:
-    held = lifecycle.held(
+    held = ledger_events.held(
         at=at(0), release_at=at(0), by_a_person=False, requirement="GPCM-SD-CS-072", why="PDS gave no answer yet"
     )
     for times in (1, 2, 3, 4, 5):
@@ -537,7 +536,7 @@ def test_mesh_may_complete_an_upload_whose_last_chunk_was_sent_after_it_said_tha
     before_the_last = history(BUILT, started(chunks=3), *chunks, postponed())
     assert before_the_last.possible_copies == 0, "time ran out: the last chunk never left"
     after_the_last = history(BUILT, started(chunks=3), *chunks, tracked(), postponed())
-    assert (after_the_last.possible_copies, after_the_last.status) == (1, Status.BUILT)
+    assert (after_the_last.possible_copies, status_of(after_the_last)) == (1, Status.BUILT)
     assert history(BUILT, started(chunks=3), chunks[0], tracked(), postponed()).possible_copies == 0
 
 
@@ -548,20 +547,20 @@ def test_answers_are_due_from_the_first_upload() -> None:
     assert acknowledgements_due(history(*twice)) == at(61)
     assert acknowledgements_due(history(*twice, response("20013", 22))) == at(301)
     assert acknowledgements_due(history(*twice, response("20013", 22), response("30001", 23))) is None
-    ordered = lifecycle.resend_ordered(at=at(200), actor="operator-7", attempts=2)
+    ordered = ledger_events.resend_ordered(at=at(200), actor="operator-7", attempts=2)
     assert acknowledgements_due(history(*twice, ordered)) == at(61), "until the order's upload, the first ones count"
     assert acknowledgements_due(history(BUILT, accepted(1, 21))) == at(81), "where only the outcome was recorded"
 
 
 def test_what_is_overdue_and_sent_again_is_overdue_until_it_is_answered() -> None:
-    order = lifecycle.resend_ordered(at=at(120), actor="operator-7", attempts=1)
-    assert history(*SENT, OVERDUE, order).status is Status.BUILT
-    assert history(*SENT, OVERDUE, order, started(2, 121)).status is Status.SENDING
-    assert history(*SENT, OVERDUE, order, response("20013", 121)).status is Status.OVERDUE
+    order = ledger_events.resend_ordered(at=at(120), actor="operator-7", attempts=1)
+    assert status_of(history(*SENT, OVERDUE, order)) is Status.BUILT
+    assert status_of(history(*SENT, OVERDUE, order, started(2, 121))) is Status.SENDING
+    assert status_of(history(*SENT, OVERDUE, order, response("20013", 121))) is Status.OVERDUE
 
 
 def test_an_order_ends_when_mesh_has_answered() -> None:
-    order = lifecycle.resend_ordered(at=at(20), actor="operator-7", attempts=1)
+    order = ledger_events.resend_ordered(at=at(20), actor="operator-7", attempts=1)
     ordered = (BUILT, started(), refused(), order)
     assert history(*ordered).sending_again
     assert history(*ordered, started(2, 21)).sending_again

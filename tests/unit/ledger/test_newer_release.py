@@ -7,20 +7,17 @@ from typing import Any
 import pytest
 
 from gpcm.wording import in_words
-from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances
-from gpconnect_messaging.ledger.lifecycle import (
-    EventType,
-    LedgerEvent,
-    MessageHistory,
-    NotificationType,
-    Status,
-    due_at,
-)
+from gpconnect_messaging.ledger.deadlines import due_at
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.notifications import NotificationStore
 from gpconnect_messaging.ledger.records import Notification
 from gpconnect_messaging.ledger.search import Search
+from gpconnect_messaging.ledger.status_rules import status_of
+from gpconnect_messaging.ledger.stored_names import EventType, NotificationType, Status
 from gpconnect_messaging.ledger.table import item
 from tests.fakes.product import MAILBOX, TIMEOUTS
 from tests.unit.ledger.events import BUILT, HELD, OVERDUE, accepted, at, response, started
@@ -58,14 +55,14 @@ def test_a_name_of_a_newer_release_is_carried_along_as_it_is() -> None:
 def test_an_event_of_a_newer_release_leaves_what_this_one_understands(
     events: list[LedgerEvent], status: Status
 ) -> None:
-    assert MessageHistory((*events, PAUSED)).status is status
+    assert status_of(MessageHistory((*events, PAUSED))) is status
     assert in_words(PAUSED) == "an event of a newer release, unknown to this one"
 
 
 def test_what_is_on_its_way_is_still_due_and_what_waits_here_is_for_a_person() -> None:
     assert due_at(MessageHistory((BUILT, started(), accepted(), PAUSED)), TIMEOUTS) == at(61)
     assert due_at(MessageHistory((BUILT, PAUSED)), TIMEOUTS) == at(1) + TIMEOUTS.requeue_after
-    assert due_at(MessageHistory((BUILT, PAUSED, lifecycle.running_late(at=at(20)))), TIMEOUTS) is None
+    assert due_at(MessageHistory((BUILT, PAUSED, ledger_events.running_late(at=at(20)))), TIMEOUTS) is None
 
 
 @pytest.fixture
@@ -95,11 +92,11 @@ def test_overdue_is_reported_although_an_event_is_not_recognised() -> None:
     sending.record(replace(PAUSED, at=sending.clock()))
     sending.clock.advance(timedelta(days=3))
     assert sending.sweep.run().overdue == 1
-    assert sending.history.status is Status.OVERDUE
+    assert status_of(sending.history) is Status.OVERDUE
 
 
 def test_the_newer_release_finds_everything_again_that_it_wrote(sending: Sending) -> None:
-    sending.record(lifecycle.queued_again(at=sending.clock(), times=1, why="BUILT"))
+    sending.record(ledger_events.queued_again(at=sending.clock(), times=1, why="BUILT"))
     (paused,) = [event for event in sending.history.events if event.identity == "paused"]
     assert (paused.kind.value, paused.details) == (PAUSED.kind.value, PAUSED.details)
     row = sending.ledger._client.items[f"MESSAGE#{MESSAGE_ID}", "MESSAGE"]  # type: ignore[attr-defined]
@@ -125,7 +122,7 @@ def test_a_notification_of_a_newer_release_reaches_a_person_all_the_same(sending
         details={"message_id": MESSAGE_ID, "mailbox": MAILBOX},
     )  # fmt: skip
     sending.ledger._write([sending.ledger._put_notification(notification)])
-    assert sending.history.status is Status.BUILT
+    assert status_of(sending.history) is Status.BUILT
     sending.sweep.run()
     assert sending.notified() == ["A notification of a newer release"]
     assert sending.sweep.run().notifications_told == 0

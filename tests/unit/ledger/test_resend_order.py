@@ -5,18 +5,13 @@ from itertools import permutations
 
 import pytest
 
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import (
-    LedgerEvent,
-    MessageHistory,
-    NotificationType,
-    Status,
-    Timeouts,
-    acknowledgements_due,
-    due_at,
-    notifications_due,
-    occasions_due,
-)
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.deadlines import Timeouts, acknowledgements_due, due_at
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.notification_rules import notifications_due, occasions_due
+from gpconnect_messaging.ledger.status_rules import status_of
+from gpconnect_messaging.ledger.stored_names import NotificationType, Status
 from tests.unit.ledger.events import (
     BUILT,
     OVERDUE,
@@ -39,14 +34,14 @@ PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta
 
 
 def ordered(attempts: int = 1, minutes: float = 200) -> LedgerEvent:
-    return lifecycle.resend_ordered(at=at(minutes), actor="operator-7", attempts=attempts)
+    return ledger_events.resend_ordered(at=at(minutes), actor="operator-7", attempts=attempts)
 
 
 def status(*events: LedgerEvent) -> Status:
     found = (
-        {MessageHistory(each).status for each in permutations(events)}
+        {status_of(MessageHistory(each)) for each in permutations(events)}
         if len(events) < 7
-        else {MessageHistory(events).status}
+        else {status_of(MessageHistory(events))}
     )
     assert len(found) == 1, "the order in which facts arrive does not matter"
     return found.pop()
@@ -65,23 +60,25 @@ def test_what_is_ordered_waits_for_a_sender_and_for_the_sweep(before: tuple[Ledg
 def test_what_was_refused_or_reported_is_sent_then_and_its_answers_are_awaited_anew() -> None:
     for before in (REFUSED, UNDELIVERED):
         history = MessageHistory((*before, ordered(), started(2, 201), accepted(2, 202)))
-        assert history.status is Status.SENT
+        assert status_of(history) is Status.SENT
         assert acknowledgements_due(history) == at(201) + timedelta(hours=1)
         assert not notifications_due(history) - {NotificationType.REFUSED, NotificationType.UNDELIVERED}
 
 
 def test_what_was_overdue_stays_so_until_an_answer_comes() -> None:
     again = (*LATE, ordered(), started(2, 201), accepted(2, 202))
-    assert MessageHistory(again).status is Status.OVERDUE
+    assert status_of(MessageHistory(again)) is Status.OVERDUE
     answered = MessageHistory((*again, response("20013", 300), response("30001", 301), response("20007", 302)))
-    assert answered.status is Status.DELIVERED, "the second copy's 20007 is no failure"
+    assert status_of(answered) is Status.DELIVERED, "the second copy's 20007 is no failure"
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-045")
 def test_an_overdue_message_that_was_sent_again_is_looked_at_again_and_is_another_occasion_when_it_is_late() -> None:
     again = (*LATE, ordered(), started(2, 201), accepted(2, 202))
     assert due_at(MessageHistory(again), PATIENCE) == at(201) + timedelta(hours=1)
-    late = lifecycle.acknowledgement_overdue(at=at(300), missing=["business"], order=MessageHistory(again).order_sent)
+    late = ledger_events.acknowledgement_overdue(
+        at=at(300), missing=["business"], order=MessageHistory(again).order_sent
+    )
     notified = [occasions_due(MessageHistory(events)) for events in (LATE, again, (*again, late))]
     first, second = (NotificationType.OVERDUE, ""), (NotificationType.OVERDUE, "1")
     assert notified == [{first}, {first}, {first, second}]
@@ -148,7 +145,7 @@ def test_a_second_order_is_another_only_after_an_upload() -> None:
     history = MessageHistory((*REFUSED, ordered()))
     assert history.with_event(ordered(minutes=300)) is history
     again = (*REFUSED, ordered(), started(2, 201), refused(2, 202), ordered(2, 300))
-    assert MessageHistory(again).status is Status.BUILT
+    assert status_of(MessageHistory(again)) is Status.BUILT
 
 
 def test_an_ordered_copy_does_not_go_on_with_the_chunks_of_the_copy_before() -> None:

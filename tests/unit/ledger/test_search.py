@@ -8,11 +8,14 @@ from unittest.mock import patch
 
 import pytest
 
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, Status, Timeouts, built, request_refused
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.deadlines import Timeouts
+from gpconnect_messaging.ledger.events import LedgerEvent, built, request_refused
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.search import CursorError, Page, Search
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import Status
 from tests.fakes.clock import Clock
 from tests.fakes.dynamodb import Table
 from tests.identifiers import ids_of, key_of
@@ -118,7 +121,7 @@ def test_a_page_is_of_one_mailbox_and_one_time_where_that_is_asked(kept: Kept) -
 
 
 def test_a_held_request_that_is_refused_later_is_listed_once_where_it_came_in(kept: Kept) -> None:
-    held = kept.row(lifecycle.held(at=START, release_at=START, by_a_person=False, requirement="", why="open"))
+    held = kept.row(ledger_events.held(at=START, release_at=START, by_a_person=False, requirement="", why="open"))
     after = kept.built()
     kept.clock.advance(timedelta(hours=1))
     kept.ledger.record(held, request_refused(at=kept.clock(), reasons=["patient: is missing"]))

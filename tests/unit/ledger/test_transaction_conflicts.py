@@ -14,7 +14,7 @@ import gpconnect_messaging
 from gpconnect_messaging import conflicts
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances, Reckoning
-from gpconnect_messaging.ledger.lifecycle import Timeouts
+from gpconnect_messaging.ledger.deadlines import Timeouts
 from gpconnect_messaging.ledger.notifications import NotificationStore
 from gpconnect_messaging.ledger.reconciliation import Balance
 from gpconnect_messaging.ledger.records import Notification, OpenNotification, Received

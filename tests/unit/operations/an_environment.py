@@ -4,7 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 from gpcm.environment import OperatorEnvironment
-from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord
 from tests.fakes.clock import Clock
 from tests.fakes.deployed_parts import DeployedParts

@@ -26,11 +26,12 @@ from gpcm.dropping import drop_folder
 from gpcm.environment import OperatorEnvironmentError
 from gpcm.personal_data import REVEALED
 from gpconnect_messaging.itk3.envelope import Envelope
-from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.balances import Reckoning
-from gpconnect_messaging.ledger.lifecycle import NotificationType, Status
+from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.reconciliation import Balance, MailboxBalance
 from gpconnect_messaging.ledger.records import QUARANTINED, Received
+from gpconnect_messaging.ledger.stored_names import NotificationType, Status
 from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
 from tests.examples import REQUESTS, request_data
 from tests.fakes.clock import Clock
@@ -191,7 +192,7 @@ def test_several_messages_of_one_name_are_listed(terminal: Terminal) -> None:
     assert not ended.stdout
 
 
-def a_message(terminal: Terminal, *events: lifecycle.LedgerEvent, **changes: Any) -> str:
+def a_message(terminal: Terminal, *events: LedgerEvent, **changes: Any) -> str:
     """Have a message whose envelope names the patient, as envelopes do."""
     message_id = terminal.environment.have(str(uuid.uuid4()), *events, **changes)
     envelope = Envelope(
@@ -233,7 +234,7 @@ def test_one_show_explains_a_failure(terminal: Terminal, status: Status, width: 
 def test_show_says_when_the_request_came_and_when_its_message_was_recorded(terminal: Terminal) -> None:
     now = terminal.environment.now()
     came = now - timedelta(minutes=9)
-    built = lifecycle.built(
+    built = ledger_events.built(
         at=now, sha256="00", size=1, infrastructure_due=timedelta(hours=1), business_due=timedelta(hours=5),
         to_mailbox="A20047OT001", arrived=came,
     )  # fmt: skip
@@ -367,7 +368,7 @@ def test_a_version_passes_an_earlier_one_that_never_leaves(terminal: Terminal) -
 
 
 def test_a_suspicious_answer_counts_once_a_person_accepts_it(terminal: Terminal) -> None:
-    built = lifecycle.built(
+    built = ledger_events.built(
         at=BUILT.at, sha256="00", size=1, infrastructure_due=timedelta(hours=1), business_due=timedelta(hours=5),
         to_mailbox="A20047OT001",
     )  # fmt: skip

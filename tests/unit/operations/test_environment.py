@@ -13,7 +13,7 @@ from gpcm.environment import (
     open_environment,
 )
 from gpcm.personal_data import REVEALED, Personal, reveal
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.operators import ActorError
 from tests.unit.ledger.events import BUILT, INVALID
 from tests.unit.operations.an_environment import ENCOUNTER, PlaceInMemory

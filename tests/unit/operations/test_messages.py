@@ -7,16 +7,12 @@ import pytest
 from gpcm.messages import HIDDEN, Coming, acknowledgement, explanation, mood, row, timeline
 from gpcm.wording import in_words, period
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import (
-    RULES,
-    EventType,
-    LedgerEvent,
-    MessageHistory,
-    NotificationType,
-    Status,
-    notifications_due,
-)
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.notification_rules import notifications_due
+from gpconnect_messaging.ledger.status_rules import RULES, status_of
+from gpconnect_messaging.ledger.stored_names import EventType, NotificationType, Status
 from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
 from infra.documentation.from_lifecycle import transitions
 from tests.unit.ledger import events
@@ -43,20 +39,20 @@ HISTORIES = [after for pairs in transitions().values() for _, after in pairs]
 
 
 def test_every_status_is_explained_whatever_led_to_it() -> None:
-    assert {history.status for history in HISTORIES} == set(Status)
+    assert {status_of(history) for history in HISTORIES} == set(Status)
     for history in HISTORIES:
         told = explanation(history)
-        assert told.todo, history.status
+        assert told.todo, status_of(history)
         assert all(sentence.endswith(".") for sentence in (*told.meaning, *told.causes))
         assert told.meaning or told.causes
-        assert mood(history.status)
+        assert mood(status_of(history))
 
 
 def test_what_to_do_is_what_the_notifications_say_or_else_what_the_lifecycle_says() -> None:
     for history in HISTORIES:
         kinds = sorted(notifications_due(history))
         said = tuple(NOTIFICATION_TEXTS[kind].todo for kind in kinds) or tuple(
-            rule.action for rule in RULES if rule.status is history.status
+            rule.action for rule in RULES if rule.status is status_of(history)
         )
         assert explanation(history).todo == said
 
@@ -131,9 +127,9 @@ def test_every_kind_of_fact_has_words() -> None:
     kinds = {event.kind for history in HISTORIES for event in history.events}
     more = (
         *(events.chunk(1), events.tracked(), events.QUEUED_AGAIN, events.response_accepted("M"), events.SUPERSEDED),
-        lifecycle.waits_no_longer(at=at(1), actor="operator", reason="it never will", given_up=["earlier"]),
-        lifecycle.running_late(at=at(1)),
-        lifecycle.routed(at=at(1), mesh_message_id="M", mailbox=None),
+        ledger_events.waits_no_longer(at=at(1), actor="operator", reason="it never will", given_up=["earlier"]),
+        ledger_events.running_late(at=at(1)),
+        ledger_events.routed(at=at(1), mesh_message_id="M", mailbox=None),
     )
     named = {**{event.kind: event for history in HISTORIES for event in history.events}, **{f.kind: f for f in more}}
     assert kinds | set(named) >= set(EventType) - {EventType.DIFFERS, EventType.LOOKUP_UNANSWERED}

@@ -5,9 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, Status, Timeouts
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.deadlines import Timeouts
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.replay.policy import TABLE, ResendAction, ResendContext, ResendMode, judge, line_for
 from tests.identifiers import key_of
 from tests.unit.ledger.events import (
@@ -35,8 +38,8 @@ from tests.unit.ledger.events import (
 )
 
 SENT = (BUILT, started(), accepted())
-NOT_RELEVANT = lifecycle.not_required(at=at(0), requirement="GPCM-SD-CS-073", why="not relevant")
-NOT_COLLECTED = lifecycle.report(
+NOT_RELEVANT = ledger_events.not_required(at=at(0), requirement="GPCM-SD-CS-073", why="not relevant")
+NOT_COLLECTED = ledger_events.report(
     at=at(9), mesh_message_id="REPORT", linked_mesh_message_id="MESH1", code="14", description="not collected"
 )
 FAR = 100_000

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.operators import ActorError
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.redrive import DeadLetter, Kind, Lane, Redrive

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.derived_ids import request_again_id
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.operators import ActorError
 from gpconnect_messaging.replay.policy import ResendAction, ResendMode
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
@@ -189,7 +189,7 @@ def test_what_changed_since_the_dry_run_is_left(product: Operated) -> None:
 def test_a_deletion_while_an_overdue_message_goes_again_warns_of_the_copy_before(product: Operated) -> None:
     built = product.asks()
     product.works()
-    late = lifecycle.acknowledgement_overdue(at=product.clock(), missing=["business"])
+    late = ledger_events.acknowledgement_overdue(at=product.clock(), missing=["business"])
     product.ledger.record(built.message_id, late)
     product.sends_again(ids=(built.message_id,))
     withdrawal = product.withdraws()
@@ -291,7 +291,7 @@ def test_the_pace_is_kept() -> None:
 def test_a_deletion_in_the_moment_of_ordering_wins(product: Operated) -> None:
     message_id = product.refused()
     record, read = product.row(message_id), product.ledger.encounter
-    event = lifecycle.resend_ordered(at=product.clock(), actor="operator-7", attempts=1)
+    event = ledger_events.resend_ordered(at=product.clock(), actor="operator-7", attempts=1)
 
     def deleted_just_after(key: str) -> Any:
         found = read(key)

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from gpconnect_messaging.ledger.lifecycle import LedgerEvent, held, release_started, released
+from gpconnect_messaging.ledger.events import LedgerEvent, held, release_started, released
 from gpconnect_messaging.ledger.reconciliation import Balance
 from gpconnect_messaging.steps.reconcile import Reconciliation
 from tests.fakes.product import WINDOW, Product, Steps

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.mesh.errors import Authentication
 from gpconnect_messaging.steps.send import Sender
@@ -34,7 +35,7 @@ class Sending(Product):
         self.content = bytes(number % 251 for number in range(size))
         self.stored(MESSAGE_ID, self.content, encounter="e1", to=to, organisation="A20047")
 
-    def send(self, *moods: Mood, time_left: Callable[[], bool] = lambda: True) -> lifecycle.Status:
+    def send(self, *moods: Mood, time_left: Callable[[], bool] = lambda: True) -> Status:
         """Let the queue bring the message, with these answers of MESH."""
         self.mesh.moods.extend(moods)
         try:

@@ -6,8 +6,10 @@ import pytest
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MOST_ROUTING_QUESTIONS
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mesh.errors import MeshError, NotFound, Refused
 from gpconnect_messaging.mesh.models import ReceivedMessage
 from gpconnect_messaging.steps.operator_actions import NotPossibleError
@@ -30,7 +32,7 @@ def answers(
 ) -> None:
     """One MESH message with these outcomes comes from an organisation; MESH says that the message went to a mailbox."""
     for mesh_message_id in product.row(message_id).history.mesh_message_ids if went_to else ():
-        went = lifecycle.routed(at=product.clock(), mesh_message_id=mesh_message_id, mailbox=went_to)
+        went = ledger_events.routed(at=product.clock(), mesh_message_id=mesh_message_id, mailbox=went_to)
         product.ledger.record(message_id, went)
     given = tuple(Outcome(level=level, verdict=verdict, code=code) for code, level, verdict in outcomes)
     response = type("Response", (), {"outcomes": given, "sender_ods_code": organisation})
@@ -108,7 +110,7 @@ def test_it_voids_nothing_until_a_person_accepts_it() -> None:
     assert event.details["actor"] == "operator-7"
 
 
-def routes(product: Product, message_id: str) -> list[lifecycle.LedgerEvent]:
+def routes(product: Product, message_id: str) -> list[LedgerEvent]:
     """What the poller finds out of where a message went."""
     mesh = product.connections.to(product.mailbox.mailbox)
     return product.poller._routes(mesh, product.row(message_id), ANSWERED_ON)
@@ -150,7 +152,7 @@ def test_mesh_is_asked_a_bounded_number_of_times() -> None:
     message_id = product.asks(registered_practice=None).message_id
     product.works()
     says(product, "")
-    for _ in range(lifecycle.MOST_ROUTING_QUESTIONS):
+    for _ in range(MOST_ROUTING_QUESTIONS):
         (event,) = routes(product, message_id)
         product.ledger.record(message_id, event)
     says(product, "never")
@@ -220,7 +222,7 @@ def test_what_the_directory_does_not_say_is_asked_again_and_then_a_person_decide
     product = Product(hold_window_seconds=0)
     message_id = lost_sight_of(product)
     lists(product, listed)
-    for _ in range(lifecycle.MOST_ROUTING_QUESTIONS):
+    for _ in range(MOST_ROUTING_QUESTIONS):
         (event,) = routes(product, message_id)
         assert event.details == {"mesh_message_id": None, "mailbox": None}
         product.ledger.record(message_id, event)
@@ -241,7 +243,7 @@ def test_nobody_is_looked_up_where_the_request_names_no_practice_or_mesh_has_not
 def test_a_copy_that_was_looked_up_is_not_asked_about() -> None:
     product = Product(hold_window_seconds=0)
     message_id = sent(product)
-    again = lifecycle.upload_accepted(
+    again = ledger_events.upload_accepted(
         at=product.clock(), attempt=2, mesh_message_id="MESH2", resolved_mailbox="A20047OT001"
     )  # fmt: skip
     product.ledger.record(message_id, again)

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.mailboxes.senders import SenderSettingsError
 from gpconnect_messaging.mailboxes.settings import MailboxSettingsError

@@ -13,8 +13,9 @@ import pytest
 from gpconnect_messaging import assembly
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose
 from gpconnect_messaging.itk3.message import Message
-from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, Status
+from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.records import Order, Origin
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.requests.models import LARGEST_REQUEST
 from gpconnect_messaging.requests.refusal import MOST_REASONS, Reason, RequestRefusedError
 from gpconnect_messaging.steps import message_pipeline, request_content

@@ -6,8 +6,8 @@ import pytest
 from gpcm.messages import message as view
 from gpconnect_messaging.documents.opened import OpenedFile
 from gpconnect_messaging.identifiers import NumberRange
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.ledger.search import Search
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.specification import Version

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.operators import ActorError, ReasonError
 from gpconnect_messaging.steps.operator_actions import NotPossibleError
 from tests.fakes.product import WINDOW, Product
@@ -20,7 +21,7 @@ def answered(product: Product, message_id: str, code: str, name: str, mailbox: s
     verdict = Verdict.POSITIVE if code in ("20013", "30001") else Verdict.NEGATIVE
     product.ledger.record(
         message_id,
-        lifecycle.response(
+        ledger_events.response(
             at=product.clock(), mesh_message_id=name, from_mailbox=mailbox, from_organisation=None, code=code,
             level=level, verdict=verdict,
         ),
@@ -70,7 +71,7 @@ def test_an_accepted_20014_voids_what_the_message_replaced_and_no_other_code_doe
 def test_a_request_is_released_with_what_was_known_to_differ_and_only_while_it_is_held() -> None:
     product = Product()
     held = product.asks()
-    differs = lifecycle.differs(at=product.clock(), fields=["patient.surname"], comparison="comparisons/1")
+    differs = ledger_events.differs(at=product.clock(), fields=["patient.surname"], comparison="comparisons/1")
     product.ledger.record(held.message_id, differs)
     assert product.operator_actions.release(held.message_id, "operator-7") is Status.HELD
     (event,) = product.row(held.message_id).history.of(EventType.RELEASED_BY_A_PERSON)
@@ -88,8 +89,10 @@ def test_a_difference_that_is_found_while_the_operator_decides_needs_another_dec
     held = product.asks()
     record = product.ledger.record
 
-    def found_meanwhile(row_id: str, event: lifecycle.LedgerEvent, **how: object) -> object:
-        record(row_id, lifecycle.differs(at=product.clock(), fields=["patient.surname"], comparison="comparisons/1"))
+    def found_meanwhile(row_id: str, event: LedgerEvent, **how: object) -> object:
+        record(
+            row_id, ledger_events.differs(at=product.clock(), fields=["patient.surname"], comparison="comparisons/1")
+        )
         return record(row_id, event, **how)  # type: ignore[arg-type]
 
     product.ledger.record = found_meanwhile  # type: ignore[method-assign, assignment]

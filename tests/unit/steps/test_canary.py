@@ -12,8 +12,8 @@ import pytest
 from gpconnect_messaging import wiring
 from gpconnect_messaging.enabled import ASKED_AGAIN, EnabledParts, PartKind
 from gpconnect_messaging.ledger.canaries import KEPT, Canaries
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.pds.errors import RetryLater
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.steps.canary import BuildCanary, EndCanary, StartCanaries, UnknownCanaryError

@@ -12,7 +12,7 @@ import pytest
 from lxml import etree
 from PIL import Image
 
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.requests.models import parse_request
 from gpconnect_messaging.specification import Version
 from gpconnect_messaging.usecases.redaction import redacted

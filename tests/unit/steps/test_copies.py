@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.steps.message_pipeline import BuildResult
 from tests.crash_injection import Died

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, EventType, Status
+from gpconnect_messaging.ledger.notification_rules import OFFERS_BEFORE_TOLD
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.steps import due_work
 from tests.fakes.product import TIMEOUTS, WINDOW, Product
 from tests.identifiers import ids_of

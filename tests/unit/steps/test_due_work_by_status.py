@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, Status
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.deadlines import due_at
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.status_rules import status_of
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.steps import due_work
 from gpconnect_messaging.steps.due_work import SweepResult
 from tests.fakes.faults import fail
@@ -30,7 +33,7 @@ class SweptMessage(Sending):
 
     def hold(self, *events: LedgerEvent) -> str:
         """Have a request that is held, or being released."""
-        held = lifecycle.held(
+        held = ledger_events.held(
             at=self.clock(), release_at=self.clock() + timedelta(hours=1), by_a_person=False, requirement="", why=""
         )
         return self.has("held-request", held, *events, encounter="e2", version=0).message_id
@@ -59,10 +62,10 @@ def test_a_message_that_no_sender_took_is_queued_again_and_again(message: SweptM
 
 
 def test_a_sender_that_died_leaves_an_uncertain_upload_which_goes_again_after_its_wait(message: SweptMessage) -> None:
-    message.record(lifecycle.upload_started(at=message.clock(), attempt=1, lease=LEASE))
+    message.record(ledger_events.upload_started(at=message.clock(), attempt=1, lease=LEASE))
     assert message.after(LEASE - SECOND) == {}
     assert message.after(2 * SECOND) == {"leases_ended": 1}
-    assert message.history.status is Status.UNCERTAIN
+    assert status_of(message.history) is Status.UNCERTAIN
     (uncertain,) = message.events(EventType.UPLOAD_UNCERTAIN)
     assert (uncertain.details["attempt"], uncertain.source) == (1, "poller")
     assert message.after(TIMEOUTS.resolve_after - SECOND) == {}
@@ -79,9 +82,9 @@ def test_a_late_acknowledgement_is_overdue_and_a_person_is_notified(
     message.send()
     if answered:
         (mesh_id,) = message.history.mesh_message_ids
-        message.record(lifecycle.routed(at=message.clock(), mesh_message_id=mesh_id, mailbox="A20047OT001"))
+        message.record(ledger_events.routed(at=message.clock(), mesh_message_id=mesh_id, mailbox="A20047OT001"))
         message.record(
-            lifecycle.response(
+            ledger_events.response(
                 at=message.clock(), mesh_message_id="R", from_mailbox="A20047OT001", from_organisation=None,
                 code="20013",
                 level=Level.INFRASTRUCTURE, verdict=Verdict.POSITIVE,
@@ -103,7 +106,7 @@ def test_a_held_request_is_offered_to_the_builder_when_its_window_is_over(messag
 
 
 def test_a_release_that_no_builder_finished_is_offered_again(message: SweptMessage) -> None:
-    held = message.hold(lifecycle.release_started(at=message.clock(), version=1))
+    held = message.hold(ledger_events.release_started(at=message.clock(), version=1))
     assert message.after(TIMEOUTS.requeue_after + SECOND)["released"] == 1
     assert message.intake.take() == [held]
     assert message.queue.take() == [MESSAGE_ID], "and the message that was as old went to the sender"
@@ -198,7 +201,7 @@ def test_a_message_that_moved_on_since_it_was_seen_is_left(
     record = message.ledger.record
 
     def moved_on(message_id: str, event: LedgerEvent, **how: Any) -> Any:
-        record(message_id, lifecycle.upload_started(at=message.clock(), attempt=1, lease=LEASE))
+        record(message_id, ledger_events.upload_started(at=message.clock(), attempt=1, lease=LEASE))
         return record(message_id, event, **how)
 
     monkeypatch.setattr(message.ledger, "record", moved_on)
@@ -216,7 +219,7 @@ def test_a_row_that_the_index_still_shows_is_looked_at_afresh(
 
 
 def test_what_is_due_at_this_very_moment_is_due(message: SweptMessage) -> None:
-    due = lifecycle.due_at(message.history, TIMEOUTS)
+    due = due_at(message.history, TIMEOUTS)
     assert due is not None
     assert replace(message.sweep, now=lambda: due).run().queued_again == 1
 
@@ -275,7 +278,7 @@ def test_the_limits_are_what_the_documents_say(message: SweptMessage) -> None:
 
 
 def test_a_sent_message_whose_acknowledgement_is_late_does_not_run_late_too(message: SweptMessage) -> None:
-    (built,) = message.history.of(lifecycle.EventType.BUILT)
+    (built,) = message.history.of(EventType.BUILT)
     message.record(replace(built, details={**built.details, "warn_at": (message.clock() + MINUTE).isoformat()}))
     message.send()
     assert message.after(timedelta(days=2)) == {"overdue": 1}

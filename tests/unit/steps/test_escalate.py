@@ -7,15 +7,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from gpconnect_messaging.ledger.lifecycle import (
-    LedgerEvent,
-    MessageHistory,
-    NotificationType,
-    held,
-    withdrawal,
-)
+from gpconnect_messaging.ledger.events import LedgerEvent, held, withdrawal
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.notifications import UnknownNotificationError
 from gpconnect_messaging.ledger.records import MessageRecord, Received
+from gpconnect_messaging.ledger.stored_names import NotificationType
 from gpconnect_messaging.steps import escalate
 from gpconnect_messaging.steps.due_work import Sweep
 from tests.fakes.faults import Fault, aws_error, fail

@@ -7,7 +7,10 @@ import pytest
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, Verdict
 from gpconnect_messaging.itk3.responses import read_response
-from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, Status
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.status_rules import status_of
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.mesh.models import ReceivedMessage
 from gpconnect_messaging.steps.poll import Poller
 from infra.local.practice.answering import Answer
@@ -31,7 +34,7 @@ def answered(code: str, shape: Shape) -> tuple[LedgerEvent, ...]:
 
 
 def status(*events: LedgerEvent) -> Status:
-    return MessageHistory((*SENT, *events)).status
+    return status_of(MessageHistory((*SENT, *events)))
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-043", "1.5:GPCM-SD-044", "GPCM-SD-094")

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mailboxes.settings import Release
 from gpconnect_messaging.operators import ActorError
 from gpconnect_messaging.steps.build import Builder
@@ -354,7 +355,7 @@ def test_only_a_message_that_waits_passes_and_none_that_is_being_sent_is_passed(
     for message, actor, reason in ((first, "operator-7", "x"), (second, "Mrs Smith", "x"), (second, "operator-7", " ")):
         with pytest.raises((NotPossibleError, ActorError, ValueError)):
             product.operator_actions.skip_earlier_versions(message.message_id, actor, reason)
-    started = lifecycle.upload_started(at=product.clock(), attempt=1, lease=timedelta(minutes=3))
+    started = ledger_events.upload_started(at=product.clock(), attempt=1, lease=timedelta(minutes=3))
     product.ledger.record(first.message_id, started)
     with pytest.raises(NotPossibleError):
         product.operator_actions.skip_earlier_versions(second.message_id, "operator-7", "it takes long")
@@ -364,13 +365,13 @@ def test_only_a_message_that_waits_passes_and_none_that_is_being_sent_is_passed(
 def test_a_version_that_was_given_up_and_had_reached_mesh_is_told() -> None:
     product = Product(hold_window_seconds=0)
     first, second = product.asks(), product.asks()
-    started = lifecycle.upload_started(at=product.clock(), attempt=1, lease=timedelta(minutes=3))
+    started = ledger_events.upload_started(at=product.clock(), attempt=1, lease=timedelta(minutes=3))
     product.ledger.record(first.message_id, started)
-    lost = lifecycle.upload_uncertain(at=product.clock(), attempt=1, why="", source="sender")
+    lost = ledger_events.upload_uncertain(at=product.clock(), attempt=1, why="", source="sender")
     product.ledger.record(first.message_id, lost)
     product.operator_actions.skip_earlier_versions(second.message_id, "operator-7", "MESH does not answer")
     assert product.withdraws().status is Status.TELL_PRACTICE, "it may have arrived"
-    late = lifecycle.upload_accepted(at=product.clock(), attempt=1, mesh_message_id="MESH1")
+    late = ledger_events.upload_accepted(at=product.clock(), attempt=1, mesh_message_id="MESH1")
     change = product.ledger.record(first.message_id, late)
     assert change is not None
     assert change.record.status is Status.SENT
@@ -394,7 +395,7 @@ def test_a_request_from_the_dead_letters_is_as_old_as_when_it_first_came() -> No
 def test_a_held_request_that_a_newer_release_has_plans_for_is_not_released() -> None:
     product = Product()
     held = product.asks()
-    paused = lifecycle.LedgerEvent(
+    paused = LedgerEvent(
         kind=EventType("paused by tomorrow's release"), identity="paused", at=product.clock(), source="builder",
         details={},
     )  # fmt: skip

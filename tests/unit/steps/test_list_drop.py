@@ -11,8 +11,8 @@ from gpconnect_messaging import storage
 from gpconnect_messaging.drop_keys import is_request
 from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.drop_passes import DropPass, DropPasses, Listing
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.reconciliation import DropFindings
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.steps.list_drop import ListDrop
 from gpconnect_messaging.storage import DropBucket, NotThereError, Receiver
 from tests.fakes.dynamodb import Table

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import MessageHistory
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.pds.answers import Practice
 from gpconnect_messaging.pds.errors import Unavailable
 from gpconnect_messaging.steps.lookup import FROM_PDS, FROM_REQUEST, Registration, _named

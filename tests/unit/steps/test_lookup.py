@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mailboxes.settings import Release
 from gpconnect_messaging.pds.errors import Unavailable
 from gpconnect_messaging.steps.lookup import Lookup, LookupNotConfiguredError, Registration

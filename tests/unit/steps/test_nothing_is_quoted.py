@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gpcm.wording import in_words
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mesh.models import MessageHeaders
 from tests.examples import REQUESTS, request_data, some_of
 from tests.fakes.product import MAILBOX, WORKFLOW

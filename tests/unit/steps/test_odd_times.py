@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from tests.fakes.product import WINDOW, Product
 
 TOO_EARLY = "lies before 1990: leave it out where it is not known"

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import gpcm.commands.registered  # noqa: F401 - makes the commands known
 from gpcm.command_line import app
 from gpconnect_messaging.drafts import draft_messages
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from tests.examples import CREATED_AT, request_data
 from tests.identifiers import IDENTIFIERS

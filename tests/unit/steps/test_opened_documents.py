@@ -14,7 +14,7 @@ from gpcm.command_line import app
 from gpconnect_messaging.documents.gate import DocumentGate, GateUnavailableError
 from gpconnect_messaging.documents.gate.opener import Opener
 from gpconnect_messaging.drafts import draft_messages
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from tests.examples import CREATED_AT, request_data
 from tests.identifiers import IDENTIFIERS

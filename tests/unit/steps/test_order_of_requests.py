@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.precedence import RequestTimes
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import Status
 from tests.fakes.product import Product
 from tests.model.effects import Watched
 from tests.model.world import DOCUMENT_WAIT, Dropped, World

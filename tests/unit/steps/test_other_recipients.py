@@ -16,8 +16,8 @@ from gpconnect_messaging.conformance.validation import Verdict as Judged
 from gpconnect_messaging.itk3.compose import ComposedMessage
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, NotificationType, Status
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.stored_names import EventType, NotificationType, Status
 from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.errors import Refused, RetryLater
 from gpconnect_messaging.mesh.models import ReceivedMessage
@@ -56,7 +56,7 @@ class TwoRecipients(Product):
         outcomes = (Outcome(level=level, verdict=verdict, code=code),)
         response = type("Response", (), {"outcomes": outcomes, "sender_ods_code": "A20047"})
         for mesh_message_id in self.row(message_id).history.mesh_message_ids:
-            went = lifecycle.routed(at=self.clock(), mesh_message_id=mesh_message_id, mailbox="A20047OT001")
+            went = ledger_events.routed(at=self.clock(), mesh_message_id=mesh_message_id, mailbox="A20047OT001")
             self.ledger.record(message_id, went)
         events = self.poller._responses(
             ReceivedMessage(message_id=f"R{code}{message_id}", sender="A20047OT001"), cast("Any", response), (), ""

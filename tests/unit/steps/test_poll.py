@@ -15,8 +15,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ParamValid
 from gpcm.wording import in_words
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
-from gpconnect_messaging.ledger.lifecycle import MOST_ROUTING_QUESTIONS, EventType, MessageHistory, Status
+from gpconnect_messaging.ledger.history import MOST_ROUTING_QUESTIONS, MessageHistory
 from gpconnect_messaging.ledger.records import QUARANTINED, Tries
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.mesh.errors import (
     ERROR_CODES,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.replay.policy import ResendMode
 from tests.examples import REQUESTS, request_data
 from tests.model.effects import Watched

@@ -11,13 +11,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gpconnect_messaging.ledger.balances import Reckoning
-from gpconnect_messaging.ledger.lifecycle import (
-    EventType,
-    Status,
-    request_refused,
-)
+from gpconnect_messaging.ledger.events import request_refused
 from gpconnect_messaging.ledger.reconciliation import UNKNOWN_MAILBOX, Balance, MailboxBalance, Row, asked_of_mesh
 from gpconnect_messaging.ledger.records import Received
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.errors import Authentication, Refused, RetryLater
 from gpconnect_messaging.steps import reconcile

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.drop_keys import RECEIVED
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.scan_results import SCAN_TAG
 from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.scanning import MalwareScan

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.deadlines import due_at
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.status_rules import status_of
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.errors import (
     Authentication,
@@ -67,7 +70,7 @@ def test_an_upload_that_never_left_goes_back_to_the_queue_and_may_be_repeated(mo
         with pytest.raises(PostponedError):
             sending.send(mood)
         assert sending.events(EventType.UPLOAD_POSTPONED)[-1].details["attempt"] == attempt
-        assert sending.history.status is Status.BUILT
+        assert status_of(sending.history) is Status.BUILT
     assert sending.send() is Status.SENT
     assert len(sending.copies) == 1
 
@@ -96,13 +99,13 @@ def test_an_upload_whose_answer_is_lost_waits_before_the_same_bytes_go_again() -
 def test_the_sweep_may_let_an_uncertain_upload_go_at_once() -> None:
     sending = Sending()
     sending.send(Mood.LOSES_UNHEARD)
-    sending.record(lifecycle.queued_again(at=sending.clock(), times=1, why="UNCERTAIN"))
+    sending.record(ledger_events.queued_again(at=sending.clock(), times=1, why="UNCERTAIN"))
     assert sending.send() is Status.SENT
 
 
 def test_what_was_queued_again_before_the_last_upload_does_not_shorten_its_wait() -> None:
     sending = Sending()
-    sending.record(lifecycle.queued_again(at=sending.clock(), times=1, why="BUILT"))
+    sending.record(ledger_events.queued_again(at=sending.clock(), times=1, why="BUILT"))
     sending.send(Mood.LOSES_UNHEARD)
     assert sending.send() is Status.UNCERTAIN
 
@@ -128,7 +131,7 @@ def test_refused_credentials_are_an_error_of_their_own() -> None:
     sending = Sending()
     with pytest.raises(NotAuthorisedError):
         sending.refused_credentials().send(MESSAGE_ID)
-    assert sending.history.status is Status.BUILT
+    assert status_of(sending.history) is Status.BUILT
     assert kinds(sending) == [EventType.UPLOAD_STARTED, EventType.UPLOAD_POSTPONED]
 
 
@@ -147,7 +150,7 @@ def test_a_damaged_long_message_is_never_completed() -> None:
     with pytest.raises(DamagedMessageError):
         sending.send()
     assert sending.copies == []
-    assert sending.history.status is Status.BUILT
+    assert status_of(sending.history) is Status.BUILT
 
 
 def test_a_message_that_is_not_stored_costs_no_attempt() -> None:
@@ -171,7 +174,7 @@ def test_of_two_senders_one_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
     record = sending.ledger.record
     answers: list[Any] = []
 
-    def another_is_faster(message_id: str, event: lifecycle.LedgerEvent, **how: Any) -> Any:
+    def another_is_faster(message_id: str, event: LedgerEvent, **how: Any) -> Any:
         if event.kind is EventType.UPLOAD_STARTED and not answers:
             answers.append(record(message_id, event))  # the other sender's, a moment before
         return record(message_id, event, **how)
@@ -185,13 +188,13 @@ def test_a_sender_whose_attempt_was_overtaken_does_not_upload(monkeypatch: pytes
     """The other sender's attempt began and ended between our look at the message and our own attempt."""
     sending = Sending()
     record = sending.ledger.record
-    others: list[lifecycle.LedgerEvent] = []
+    others: list[LedgerEvent] = []
 
-    def overtaken(message_id: str, event: lifecycle.LedgerEvent, **how: Any) -> Any:
+    def overtaken(message_id: str, event: LedgerEvent, **how: Any) -> Any:
         if event.kind is EventType.UPLOAD_STARTED and not others:
             others.append(event)
-            record(message_id, lifecycle.upload_started(at=event.at, attempt=2, lease=LEASE))
-            record(message_id, lifecycle.upload_postponed(at=event.at, attempt=2, why="no connection"))
+            record(message_id, ledger_events.upload_started(at=event.at, attempt=2, lease=LEASE))
+            record(message_id, ledger_events.upload_postponed(at=event.at, attempt=2, why="no connection"))
         return record(message_id, event, **how)
 
     monkeypatch.setattr(sending.ledger, "record", overtaken)
@@ -203,8 +206,8 @@ def test_a_message_that_is_withdrawn_at_the_last_moment_does_not_leave(monkeypat
     sending = Sending()
     record = sending.ledger.record
 
-    def withdrawn_first(message_id: str, event: lifecycle.LedgerEvent, **how: Any) -> Any:
-        record(message_id, lifecycle.withdrawn(at=event.at, by_request_id="r2"))
+    def withdrawn_first(message_id: str, event: LedgerEvent, **how: Any) -> Any:
+        record(message_id, ledger_events.withdrawn(at=event.at, by_request_id="r2"))
         return record(message_id, event, **how)
 
     monkeypatch.setattr(sending.ledger, "record", withdrawn_first)
@@ -280,7 +283,9 @@ def test_chunks_that_were_cut_otherwise_are_not_continued() -> None:
     sending = Sending(CHUNKED)
     sending.mesh.uploads["OLD"] = Upload("OLD", f"{MESSAGE_ID}.xml", {1: b"x"}, 3)
     sending.record(
-        lifecycle.chunk_accepted(at=sending.clock(), attempt=1, mesh_message_id="OLD", number=1, chunks=3, end=3_999)
+        ledger_events.chunk_accepted(
+            at=sending.clock(), attempt=1, mesh_message_id="OLD", number=1, chunks=3, end=3_999
+        )
     )
     assert sending.send() is Status.SENT
     assert sending.history.mesh_message_ids == ("OUT000002",)
@@ -379,7 +384,7 @@ def test_a_refusal_without_a_status_is_recorded_as_one(monkeypatch: pytest.Monke
 def test_an_uncertain_upload_goes_again_at_the_moment_when_its_wait_is_over() -> None:
     sending = Sending()
     sending.send(Mood.LOSES_UNHEARD)
-    due = lifecycle.due_at(sending.history, TIMEOUTS)
+    due = due_at(sending.history, TIMEOUTS)
     assert due is not None
     assert replace(sending.sender, now=lambda: due).send(MESSAGE_ID) is Status.SENT
 
@@ -484,9 +489,7 @@ def test_without_credentials_for_tracking_an_upload_stays_uncertain(monkeypatch:
 def test_what_a_newer_release_has_plans_for_is_not_uploaded() -> None:
     sending = Sending()
     paused = EventType("paused by tomorrow's release")
-    sending.record(
-        lifecycle.LedgerEvent(kind=paused, identity="paused", at=sending.clock(), source="builder", details={})
-    )
+    sending.record(LedgerEvent(kind=paused, identity="paused", at=sending.clock(), source="builder", details={}))
     assert sending.send() is Status.BUILT
     assert sending.mesh.uploads == {}
 

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Origin
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.mailboxes.senders import SenderDirectory, SenderSettingsError
 from gpconnect_messaging.replay.policy import ResendMode
 from gpconnect_messaging.steps.attempts import Attempts

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.status_rules import status_of
 from gpconnect_messaging.requests.models import Request, Withdrawal, parse
 from gpconnect_messaging.steps.warning import warning
 from tests.examples import REQUESTS, a_request
@@ -76,4 +77,4 @@ def test_whoever_answered_is_named_by_organisation_or_else_by_mailbox() -> None:
     by_mailbox = replace(by_mailbox, details={**by_mailbox.details, "from_organisation": None})
     answered = message(response("20013"), response("30001"), by_mailbox)
     assert practice(None, answered) == "not given by the request; answered by A20047, A20047OT001"
-    assert lifecycle.MessageHistory(answered.history.events).status is answered.status
+    assert status_of(MessageHistory(answered.history.events)) is answered.status

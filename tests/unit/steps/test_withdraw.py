@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, Status
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.steps.operator_actions import NotPossibleError
 from tests.fakes.faults import fail
 from tests.fakes.product import WINDOW, Product
@@ -112,7 +113,7 @@ def test_a_message_that_no_sender_has_taken_yet_is_stopped() -> None:
 def test_a_message_that_is_being_sent_may_arrive_so_the_practice_is_to_be_told() -> None:
     product = Product(hold_window_seconds=0)
     message_id = product.asks().message_id
-    started = lifecycle.upload_started(at=product.clock(), attempt=1, lease=timedelta(minutes=3))
+    started = ledger_events.upload_started(at=product.clock(), attempt=1, lease=timedelta(minutes=3))
     product.ledger.record(message_id, started)
     assert product.withdraws().status is Status.TELL_PRACTICE
     assert product.row(message_id).status is Status.SENDING
@@ -120,7 +121,7 @@ def test_a_message_that_is_being_sent_may_arrive_so_the_practice_is_to_be_told()
     assert product.row(message_id).status is Status.WITHDRAWN, "the lease ended, and it is not sent again"
     product.later(timedelta(hours=1))
     assert product.mesh.sent == []
-    late = lifecycle.upload_accepted(at=product.clock(), attempt=1, mesh_message_id="MESH1")
+    late = ledger_events.upload_accepted(at=product.clock(), attempt=1, mesh_message_id="MESH1")
     change = product.ledger.record(message_id, late)
     assert change is not None
     assert change.record.status is Status.SENT

@@ -13,17 +13,13 @@ from typing import Any
 
 from gpcm.wording import code_in_words, in_words
 from gpconnect_messaging.itk3.response_codes import Level, Verdict, level_of
-from gpconnect_messaging.ledger.lifecycle import (
-    NOTIFIED_ON_ENTERING,
-    EventType,
-    LedgerEvent,
-    MessageHistory,
-    Status,
-    notifications_due,
-    rule_of,
-)
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.notification_rules import notifications_due
 from gpconnect_messaging.ledger.records import MessageRecord, Summary
 from gpconnect_messaging.ledger.search import Counted
+from gpconnect_messaging.ledger.status_rules import NOTIFIED_ON_ENTERING, rule_of, status_of
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.notifications import Severity, notification_text
 from gpconnect_messaging.stated_times import read_stated
 
@@ -304,7 +300,7 @@ def acknowledgement(history: MessageHistory, level: Level, now: datetime) -> Ack
         state = Coming.NEGATIVE
     elif Verdict.POSITIVE in verdicts:
         state = Coming.POSITIVE
-    elif history.status in {Status.SENT, Status.ACKNOWLEDGED, Status.OVERDUE}:
+    elif status_of(history) in {Status.SENT, Status.ACKNOWLEDGED, Status.OVERDUE}:
         state = Coming.OVERDUE if due is not None and due < now else Coming.DUE
     else:
         state = Coming.NOT_EXPECTED
@@ -353,10 +349,10 @@ _CAUSES: dict[Status, Sequence[EventType]] = {
 
 def explanation(history: MessageHistory) -> Explanation:
     """Explain the status of a message: the meaning, the causes, and what to do."""
-    rule = rule_of(history.status)
+    rule = rule_of(status_of(history))
     kinds = sorted(notifications_due(history))
     texts = [notification_text(kind) for kind in kinds]
-    meaning = [] if history.status in NOTIFIED_ON_ENTERING and texts else [_sentence(rule.reason)]
+    meaning = [] if status_of(history) in NOTIFIED_ON_ENTERING and texts else [_sentence(rule.reason)]
     severity = min((text.severity for text in texts), key=list(Severity).index, default=None)
     return Explanation(
         meaning=tuple(meaning + [text.what for text in texts]),
@@ -367,18 +363,18 @@ def explanation(history: MessageHistory) -> Explanation:
 
 
 def _causes(history: MessageHistory) -> list[str]:
-    kinds = _CAUSES.get(history.status, ())
+    kinds = _CAUSES.get(status_of(history), ())
     events = sorted(history.of(*kinds), key=lambda event: event.at)
-    if history.status is Status.REJECTED:
+    if status_of(history) is Status.REJECTED:
         events = [
             event
             for event in events
             if event.kind is EventType.VOIDED
             or (event.details["verdict"] == Verdict.NEGATIVE and event not in history.suspicious)
         ]
-    if history.status is Status.BUILT:
+    if status_of(history) is Status.BUILT:
         events = events[-1:]
-    if history.status is Status.INVALID:
+    if status_of(history) is Status.INVALID:
         return [str(reason) for event in events for reason in event.details["reasons"]]
     causes = [_sentence(in_words(event)) for event in events]
     return causes + [_sentence(f"suspicious: {in_words(event)}") for event in history.suspicious]

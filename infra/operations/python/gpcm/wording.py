@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES
-from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.stored_names import EventType
 from gpconnect_messaging.quoting import mailbox_id, ods_code
 
 Details = Mapping[str, Any]

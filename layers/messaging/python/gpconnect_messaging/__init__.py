@@ -1,6 +1,6 @@
 """Send clinical documents to GP practices in England over MESH, and know that they arrived.
 
-The domain (`requests`, `usecases`, `specification`, `itk3`, `documents`, `routing`, `ledger.lifecycle`) is pure;
+The domain (`requests`, `usecases`, `specification`, `itk3`, `documents`, `routing`, `ledger.status_rules`) is pure;
 the adapters are `ledger.store`, `storage`, `mailboxes`, `notifications` and `mesh`; `steps` joins the two.
 
 `__all__` lists the public names: they need neither AWS nor a network until a `MeshClient` connects. A name's module is

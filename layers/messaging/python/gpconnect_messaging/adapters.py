@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gpconnect_messaging.ledger.canaries import Canaries
     from gpconnect_messaging.ledger.derivation import DerivationGuard
     from gpconnect_messaging.ledger.drop_passes import DropPasses
-    from gpconnect_messaging.ledger.lifecycle import LedgerEvent
+    from gpconnect_messaging.ledger.events import LedgerEvent
     from gpconnect_messaging.ledger.notifications import NotificationStore
     from gpconnect_messaging.ledger.records import MessageRecord
     from gpconnect_messaging.ledger.store import Ledger

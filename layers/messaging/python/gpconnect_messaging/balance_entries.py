@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.reconciliation import LeftOpen, Row, Unmatched
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.storage import Receipt
 
 SLOTS = 1024

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Status
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.status_rules import status_of
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 
 _ANSWERED = {Status.DELIVERED: 0, Status.REJECTED: 1}
 _UPLOADS = {
@@ -64,8 +67,8 @@ def measured(record: MessageRecord, new: Sequence[LedgerEvent]) -> Iterator[Meas
 def _values(history: MessageHistory, new: Sequence[LedgerEvent]) -> Iterator[tuple[str, Unit, float]]:
     known = {event.identity for event in new}
     earlier = MessageHistory(tuple(event for event in history.events if event.identity not in known))
-    before = earlier.status if earlier.events else None
-    status = history.status
+    before = status_of(earlier) if earlier.events else None
+    status = status_of(history)
     if status is not before:
         yield status_metric(status), Unit.COUNT, 1
     for event in new:

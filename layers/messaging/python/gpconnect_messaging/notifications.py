@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gpconnect_messaging.ledger.lifecycle import NotificationType
 from gpconnect_messaging.ledger.records import Notification
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import NotificationType
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient

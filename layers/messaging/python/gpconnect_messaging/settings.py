@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Self
 
 from gpconnect_messaging.identifiers import NumberRange
-from gpconnect_messaging.ledger.lifecycle import Timeouts
+from gpconnect_messaging.ledger.deadlines import Timeouts
 
 
 class SettingsError(Exception):

@@ -16,9 +16,9 @@ from gpcm.console.context import ConsoleContext, LedgerSource
 from gpcm.console.flow import FlowWatch
 from gpcm.console.message_cache import MessageCache
 from gpcm.console.operators import OperatorsAtThisMachine
-from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.event_feed import EventFeed
-from gpconnect_messaging.ledger.lifecycle import LedgerEvent
+from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.records import QUARANTINED, AuditEvent, Received
 from tests.examples import a_message, written
 from tests.identifiers import ids_of
@@ -113,7 +113,7 @@ class Console:
         content = _sample()
         self.environment.bucket.objects[f"messages/{message_id}.xml"] = content
         self.environment.bucket._versions[f"messages/{message_id}.xml"].append(content)
-        built = lifecycle.built(
+        built = ledger_events.built(
             at=events.at(0), sha256=hashlib.sha256(content).hexdigest(), size=len(content),
             infrastructure_due=timedelta(hours=1), business_due=timedelta(hours=5), to_organisation="A20047",
             to_mailbox="A20047OT001",
@@ -123,7 +123,7 @@ class Console:
 
     def have_now(self, message_id: str, **changes: Any) -> str:
         """Have a message that is built just now, as far as the board can tell by time."""
-        built = lifecycle.built(
+        built = ledger_events.built(
             at=self.environment.now(),
             sha256="00",
             size=1,

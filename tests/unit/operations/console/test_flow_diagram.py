@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 
 from gpcm.console.flow_diagram import COUNTED, STAGES, Box, FlowDiagram, count_of, narrow, wide
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 
 SLOTS = [slot for stage in STAGES for slot in (stage.slot, *stage.leaving)]
 BUSY = {status: 11 * number for number, status in enumerate(COUNTED)}

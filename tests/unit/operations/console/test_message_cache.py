@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from gpcm.console.message_cache import CursorError, MessageCache, Wanted
 from gpconnect_messaging.ledger.event_feed import RecordedEvent
-from gpconnect_messaging.ledger.lifecycle import NotificationType, Status
 from gpconnect_messaging.ledger.records import Notification, OpenNotification, Summary
+from gpconnect_messaging.ledger.stored_names import NotificationType, Status
 from tests.fakes.clock import Clock
 
 NOW = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 
 from gpcm.messages import ORDER
 from gpcm.personal_data import REVEALED
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from tests.unit.ledger import events
 from tests.unit.operations.an_environment import ENCOUNTER, MAILBOX
 from tests.unit.operations.console.a_console import (

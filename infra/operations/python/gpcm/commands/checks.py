@@ -18,7 +18,7 @@ from gpcm.personal_data import Personal, reveal
 from gpcm.screen import plain_table, sentences
 from gpconnect_messaging.drop_keys import is_request
 from gpconnect_messaging.json_reading import JsonError, read_json
-from gpconnect_messaging.ledger.lifecycle import EventType
+from gpconnect_messaging.ledger.stored_names import EventType
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.specification import UseCase, Version
 from gpconnect_messaging.storage import NotThereError

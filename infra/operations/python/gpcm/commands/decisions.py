@@ -8,7 +8,7 @@ from rich.text import Text
 from gpcm.command_line import CommandContext, Panel, app, command
 from gpcm.commands.messages import Actor, MessageName
 from gpcm.commands.requests import Yes
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 
 hold = typer.Typer(help="Legal holds: a message's data does not expire until the hold is lifted.", no_args_is_help=True)
 app.add_typer(

@@ -27,9 +27,9 @@ from gpcm.screen import (
 )
 from gpcm.times import FORMS, MomentError, moment_of
 from gpcm.wording import plural
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Summary
 from gpconnect_messaging.ledger.search import Page
+from gpconnect_messaging.ledger.stored_names import Status
 
 MessageName = Annotated[
     str,

@@ -21,8 +21,8 @@ from gpcm.screen import arrived_shown, sentences, status_text
 from gpcm.wording import period
 from gpconnect_messaging.drop_keys import is_request
 from gpconnect_messaging.identifiers import is_nhs_number
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Summary
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 
 _SAMPLES = Path(__file__).parents[5] / "events" / "requests"

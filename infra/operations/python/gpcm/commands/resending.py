@@ -14,7 +14,7 @@ from gpcm.commands.requests import Yes
 from gpcm.environment import OperatorEnvironment
 from gpcm.screen import moment, plain_table
 from gpcm.times import FORMS, MomentError, moment_of
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.replay.backfill import BackfillError
 from gpconnect_messaging.replay.policy import ResendAction, ResendMode
 from gpconnect_messaging.replay.rate_limiter import RateLimiter

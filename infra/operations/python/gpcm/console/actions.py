@@ -13,8 +13,8 @@ from gpcm.console.reading import find_record
 from gpcm.console.screens import Screens
 from gpcm.console.security import operator_of
 from gpcm.environment import OperatorEnvironment, OperatorEnvironmentError
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.operators import ReasonError, checked_reason
 from gpconnect_messaging.replay.policy import ResendAction, ResendMode, line_for
 from gpconnect_messaging.replay.rate_limiter import RateLimiter

@@ -21,8 +21,8 @@ from gpcm.personal_data import Personal, reveal
 from gpconnect_messaging.documents import wording
 from gpconnect_messaging.documents.page import View
 from gpconnect_messaging.documents.reading import Document, Facts, Reading, UnreadableMessageError, read_message
-from gpconnect_messaging.ledger.lifecycle import EventType
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.stored_names import EventType
 from gpconnect_messaging.media_types import media_type
 from gpconnect_messaging.operators import ReasonError, checked_reason
 from gpconnect_messaging.storage import DamagedMessageError, NotThereError

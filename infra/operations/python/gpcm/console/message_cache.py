@@ -16,9 +16,9 @@ from typing import Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gpconnect_messaging.ledger.event_feed import RecordedEvent
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import OpenNotification, Summary
 from gpconnect_messaging.ledger.search import SearchBusyError
+from gpconnect_messaging.ledger.stored_names import Status
 
 WINDOW = timedelta(days=31)
 REFRESHED = timedelta(seconds=10)

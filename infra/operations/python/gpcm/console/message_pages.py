@@ -21,8 +21,8 @@ from gpcm.console.reading import find_record
 from gpcm.console.screens import Screens, from_uk, midnight, to_uk
 from gpcm.messages import ORDER, Mood, message, mood, row
 from gpconnect_messaging.identifiers import is_mailbox_id, is_nhs_number
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.ledger.records import AuditEvent
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 
 ROWS = 50
 _SHOWN = 200

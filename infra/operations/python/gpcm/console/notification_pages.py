@@ -12,9 +12,9 @@ from gpcm.console.context import ConsoleContext
 from gpcm.console.screens import Screens
 from gpcm.console.security import operator_of
 from gpcm.environment import OperatorEnvironmentError
-from gpconnect_messaging.ledger.lifecycle import NotificationType
 from gpconnect_messaging.ledger.notifications import UnknownNotificationError
 from gpconnect_messaging.ledger.records import Notification, OpenNotification
+from gpconnect_messaging.ledger.stored_names import NotificationType
 from gpconnect_messaging.notifications import NotificationText, notification_text
 
 _SHOWN = 50

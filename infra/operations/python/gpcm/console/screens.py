@@ -16,7 +16,7 @@ from gpcm.console.message_cache import MessageCache
 from gpcm.console.security import operator_of
 from gpcm.messages import ORDER, mood
 from gpcm.wording import period
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.stated_times import uk_local
 
 FOLDER = Path(__file__).parent

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gpconnect_messaging.conflicts import past_transactions
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import AuditEvent
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.ledger.table import Item, LedgerTable, in_time, item, text, time, time_shards
 from gpconnect_messaging.operators import checked_actor
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from gpconnect_messaging.ledger.drop_passes import read_findings
-from gpconnect_messaging.ledger.lifecycle import NotificationType, Status
 from gpconnect_messaging.ledger.reconciliation import IN_MESH, Balance, DropFindings, Row, Unmatched
 from gpconnect_messaging.ledger.records import Notification
 from gpconnect_messaging.ledger.store import UNMATCHED
+from gpconnect_messaging.ledger.stored_names import NotificationType, Status
 from gpconnect_messaging.ledger.table import SHARDS, Item, LedgerTable, in_time, item, plain, text
 from gpconnect_messaging.ledger.table import time as read_time
 

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Summary
 from gpconnect_messaging.ledger.search import Search, as_summary
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.ledger.table import SHARDS, item, text, time, time_shards
 
 _THREADS = 8

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gpconnect_messaging.ledger.lifecycle import EventType
+from gpconnect_messaging.ledger.stored_names import EventType
 from gpconnect_messaging.ledger.table import Item, LedgerTable, beginning
 
 

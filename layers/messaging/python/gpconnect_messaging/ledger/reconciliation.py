@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from typing import Any, Self
 
-from gpconnect_messaging.ledger.lifecycle import NotificationType, Status
+from gpconnect_messaging.ledger.stored_names import NotificationType, Status
 from gpconnect_messaging.storage import Receipt
 
 UNKNOWN_MAILBOX = "-"

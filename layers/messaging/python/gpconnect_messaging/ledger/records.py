@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from gpconnect_messaging.derived_ids import REGISTERED_PRACTICE
-from gpconnect_messaging.ledger.lifecycle import MessageHistory, NotificationType, Status
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.precedence import RequestTimes
+from gpconnect_messaging.ledger.status_rules import status_of
+from gpconnect_messaging.ledger.stored_names import NotificationType, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class MessageRecord:
     @property
     def status(self) -> Status:
         """The status, derived from the recorded events."""
-        return self.history.status
+        return status_of(self.history)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,8 +30,8 @@ from typing import Any
 
 from gpconnect_messaging.derived_ids import REGISTERED_PRACTICE
 from gpconnect_messaging.identifiers import is_uuid
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.ledger.records import Summary
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.ledger.table import (
     SHARDS,
     Item,

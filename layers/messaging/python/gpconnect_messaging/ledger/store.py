@@ -43,21 +43,17 @@ from botocore.exceptions import ClientError
 
 from gpconnect_messaging.conflicts import past_transactions
 from gpconnect_messaging.derived_ids import REGISTERED_PRACTICE, EncounterIdentifiers
-from gpconnect_messaging.ledger.lifecycle import (
-    EventType,
+from gpconnect_messaging.ledger.deadlines import Timeouts, due_at
+from gpconnect_messaging.ledger.events import (
     LedgerEvent,
-    MessageHistory,
-    NotificationType,
-    Status,
-    Timeouts,
-    due_at,
-    occasions_due,
     release_started,
     superseded,
     waits_no_longer,
     withdrawal,
     withdrawn,
 )
+from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.notification_rules import occasions_due
 from gpconnect_messaging.ledger.orders import as_order, origin_item, read_origin
 from gpconnect_messaging.ledger.precedence import Precedence, RequestTimes
 from gpconnect_messaging.ledger.records import (
@@ -73,6 +69,7 @@ from gpconnect_messaging.ledger.records import (
     Tries,
     Version,
 )
+from gpconnect_messaging.ledger.stored_names import EventType, NotificationType, Status
 from gpconnect_messaging.ledger.table import (
     NOTICE_LEASE,
     Item,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from gpconnect_messaging.conflicts import past_transactions, tries
-from gpconnect_messaging.ledger.lifecycle import NotificationType
 from gpconnect_messaging.ledger.records import Notification
+from gpconnect_messaging.ledger.stored_names import NotificationType
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -12,8 +12,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict, level_of
-from gpconnect_messaging.ledger.lifecycle import EventType, MessageHistory, Status, Timeouts, due_at
+from gpconnect_messaging.ledger.deadlines import Timeouts, due_at
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 
 
 class ResendMode(StrEnum):

@@ -21,8 +21,8 @@ from botocore.exceptions import ClientError
 
 from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.mailboxes.senders import sender_of_queue
 from gpconnect_messaging.operators import checked_actor, checked_reason
 from gpconnect_messaging.queues import QUEUED_AT, first_queued, queue_url

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gpconnect_messaging.derived_ids import Identifiers, request_again_id
-from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.lifecycle import EventType, Status, Timeouts
+from gpconnect_messaging.ledger.deadlines import Timeouts
 from gpconnect_messaging.ledger.orders import OrderBook
 from gpconnect_messaging.ledger.records import AuditEvent, MessageRecord, Order
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.operators import checked_actor, checked_reason
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.replay.policy import ResendAction, ResendContext, ResendDecision, ResendMode, judge
@@ -139,7 +140,7 @@ class Resend:
         match proposal.action:
             case ResendAction.RESEND:
                 seen = record.history.identities
-                event = lifecycle.resend_ordered(at=self.now(), actor=actor, attempts=record.history.attempts)
+                event = ledger_events.resend_ordered(at=self.now(), actor=actor, attempts=record.history.attempts)
                 change = self.ledger.record(
                     record.message_id, event, only_if=lambda history: history.identities == seen, while_newest=True
                 )

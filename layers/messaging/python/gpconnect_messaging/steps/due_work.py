@@ -23,18 +23,14 @@ from functools import partial
 from itertools import zip_longest
 from typing import TypeVar
 
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import (
-    NOT_LEFT,
-    EventType,
-    LedgerEvent,
-    MessageHistory,
-    Status,
-    Timeouts,
-    due_at,
-)
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.deadlines import Timeouts, due_at
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord, Notification
+from gpconnect_messaging.ledger.status_rules import NOT_LEFT
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 
@@ -134,14 +130,14 @@ class Sweep:
             return []  # the status changed since the index was read
         warn_at = now if record.history.unrecognised else record.history.warn_at
         if warn_at and warn_at <= now and record.status in NOT_LEFT:
-            if not self._record(record, lifecycle.running_late(at=now)):
+            if not self._record(record, ledger_events.running_late(at=now)):
                 return []
             again = self.ledger.find(record.message_id)
             return ["running_late", *(self._repair(again) if again else ())]
         match record.status:
             case Status.BUILT | Status.UNCERTAIN | Status.HELD | Status.RELEASING:
                 times = len(record.history.of(EventType.QUEUED_AGAIN)) + 1
-                event = lifecycle.queued_again(at=now, times=times, why=record.status.value)
+                event = ledger_events.queued_again(at=now, times=times, why=record.status.value)
                 if not self._record(record, event):
                     return []
                 if record.status in {Status.HELD, Status.RELEASING}:
@@ -150,12 +146,12 @@ class Sweep:
                 self.send_queue.put(record.message_id, record.mailbox)
                 return ["queued_again"]
             case Status.SENDING:
-                event = lifecycle.upload_uncertain(
+                event = ledger_events.upload_uncertain(
                     at=now, attempt=record.history.attempts, why="the sender's lease ended", source="poller"
                 )
                 return ["leases_ended"] * self._record(record, event)
             case Status.SENT | Status.ACKNOWLEDGED | Status.OVERDUE:
-                event = lifecycle.acknowledgement_overdue(
+                event = ledger_events.acknowledgement_overdue(
                     at=now, missing=record.history.missing_acknowledgements, order=record.history.order_sent
                 )
                 return ["overdue"] * self._record(record, event)

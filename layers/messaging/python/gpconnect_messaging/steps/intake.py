@@ -10,10 +10,12 @@ from datetime import datetime
 from uuid import UUID
 
 from gpconnect_messaging.decision import Course, Decision, decide, known_practice, warn_at
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, Status
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.precedence import RequestTimes, object_of, put_before
 from gpconnect_messaging.ledger.records import DropContent, MessageRecord, Origin
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.mailboxes.senders import Sender
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
@@ -261,11 +263,13 @@ class Intake(MessagePipeline):
         A repeat of a report whose consultation was deleted since is not sent. A person is notified, who knows whether
         the repeat was meant.
         """
-        event = lifecycle.repeated(at=self.now(), of_request_id=original_id)
+        event = ledger_events.repeated(at=self.now(), of_request_id=original_id)
         row = self._row(request_id, asked, (event,), asked.mailbox)
         encounter = self.ledger.encounter(row.encounter_key)
         if isinstance(asked, Request) and encounter.newest and encounter.newest.deletion:
-            event = lifecycle.superseded(at=self.now(), by_request_id=encounter.newest_request_id, arrived_later=True)
+            event = ledger_events.superseded(
+                at=self.now(), by_request_id=encounter.newest_request_id, arrived_later=True
+            )
             row = replace(row, history=MessageHistory((event,)))
         change = self.ledger.create(row, origin)
         self.notifier.notify(change.notifications)
@@ -285,7 +289,9 @@ class Intake(MessagePipeline):
             return decision, ()
         held = replace(decision, course=Course.HOLD, requirement="GPCM-SD-CS-072")
         if registration.differs:
-            event = lifecycle.differs(at=self.now(), fields=registration.differs, comparison=registration.comparison)
+            event = ledger_events.differs(
+                at=self.now(), fields=registration.differs, comparison=registration.comparison
+            )
             return replace(held, why="PDS has the patient's details otherwise"), (event,)
         unanswered = replace(held, why="PDS gave no answer yet")
         return (unanswered if decision.course is Course.SEND else decision), ()
@@ -304,9 +310,9 @@ class Intake(MessagePipeline):
         """Record a request that is not sent now: held, not required, or superseded at once."""
         now = self.now()
         event = (
-            lifecycle.not_required(at=now, requirement=decision.requirement, why=decision.why)
+            ledger_events.not_required(at=now, requirement=decision.requirement, why=decision.why)
             if decision.course is Course.NOT_REQUIRED
-            else lifecycle.held(
+            else ledger_events.held(
                 at=now,
                 release_at=decision.release_at,
                 by_a_person=decision.by_a_person,

@@ -18,10 +18,13 @@ from gpconnect_messaging.documents.opened import OpenedFile, active_content
 from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.compose import envelope
 from gpconnect_messaging.itk3.message import Message
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, Status
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import Claim, MessageRecord
+from gpconnect_messaging.ledger.status_rules import status_of
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
 from gpconnect_messaging.mailboxes.senders import SenderDirectory
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
@@ -197,7 +200,7 @@ class MessagePipeline:
         message = assembled.message
         message_id = str(message.message_id)
         sha256 = self.outbox.put(message_id, envelope(message), assembled.stream())
-        event = lifecycle.built(
+        event = ledger_events.built(
             at=self.now(),
             sha256=sha256,
             size=assembled.written.size,
@@ -256,12 +259,12 @@ class MessagePipeline:
 
     def _refused(self, reasons: Sequence[Reason]) -> LedgerEvent:
         scans = [reason.scan for reason in reasons if reason.scan]
-        return lifecycle.request_refused(at=self.now(), reasons=_listed(reasons), scans=scans)
+        return ledger_events.request_refused(at=self.now(), reasons=_listed(reasons), scans=scans)
 
     def _settle(self, row: MessageRecord, event: LedgerEvent, claim: Claim | None = None) -> BuildResult:
         """Record the outcome of a held request, unless another builder or a newer request was faster."""
         expected = Status.RELEASING if claim else Status.HELD
-        change = self.ledger.record(row.message_id, event, only_if=lambda history: history.status is expected)
+        change = self.ledger.record(row.message_id, event, only_if=lambda history: status_of(history) is expected)
         if change is None:
             return self._as_recorded(self._recorded(row.message_id))
         self.notifier.notify(change.notifications)

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import NoReturn
 
-from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.steps.scanning import Scanned
 from gpconnect_messaging.steps.waiting import require_ready

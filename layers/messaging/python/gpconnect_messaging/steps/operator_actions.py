@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, Status
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.status_rules import status_of
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.operators import checked_actor, checked_reason
 from gpconnect_messaging.steps.voiding import void_replaced_versions, voids_replaced_document
@@ -36,11 +39,11 @@ class OperatorActions:
         row = self.ledger.find(request_id)
         # The differences that the operator can know of; one that is found later needs another decision.
         known = row.history.differences if row else frozenset()
-        event = lifecycle.released_by_a_person(at=self.now(), actor=checked_actor(actor), despite=known)
+        event = ledger_events.released_by_a_person(at=self.now(), actor=checked_actor(actor), despite=known)
         return self._record(
             request_id,
             event,
-            lambda history: history.status is Status.HELD and history.differences == known,
+            lambda history: status_of(history) is Status.HELD and history.differences == known,
             "is not held, or was found to differ from PDS just now",
         ).status
 
@@ -49,7 +52,7 @@ class OperatorActions:
 
         Raises NotPossibleError where no practice is to be told, ActorError.
         """
-        event = lifecycle.practice_told(at=self.now(), actor=checked_actor(actor))
+        event = ledger_events.practice_told(at=self.now(), actor=checked_actor(actor))
         return self._record(
             withdrawal_id, event, lambda history: history.practice_to_tell, "has no practice to be told"
         ).status
@@ -60,7 +63,9 @@ class OperatorActions:
         Raises NotPossibleError where the message has no such response, or where MESH could have no copy of the message
         when the response came (safety rule 8); ActorError.
         """
-        event = lifecycle.response_accepted(at=self.now(), mesh_message_id=mesh_message_id, actor=checked_actor(actor))
+        event = ledger_events.response_accepted(
+            at=self.now(), mesh_message_id=mesh_message_id, actor=checked_actor(actor)
+        )
 
         def acceptable(history: MessageHistory) -> bool:
             suspicious = [response for response in history.suspicious if response not in history.answers_nothing]

@@ -22,8 +22,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.itk3.responses import Outcome, Response, UnreadableResponse, read_response
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import QUARANTINED, MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
@@ -301,7 +302,7 @@ class Poller:
 
     def _route(self, history: MessageHistory, mesh_message_id: str | None, mailbox: str | None) -> LedgerEvent:
         times = history.routing_questions(mesh_message_id) + 1
-        return lifecycle.routed(at=self.now(), mesh_message_id=mesh_message_id, mailbox=mailbox, times=times)
+        return ledger_events.routed(at=self.now(), mesh_message_id=mesh_message_id, mailbox=mailbox, times=times)
 
     def _listed(self, mailbox: str, organisation: str, workflow_id: str) -> str | None:
         """Return the mailbox that MESH lists for an organisation and workflow; None where it does not list exactly one.
@@ -321,7 +322,7 @@ class Poller:
             return _Unmatched(
                 f"it is a MESH report of success ({known_code(message.status_code)}), which is not expected"
             )
-        event = lifecycle.report(
+        event = ledger_events.report(
             at=self.now(),
             mesh_message_id=message.message_id,
             linked_mesh_message_id=message.linked_message_id,
@@ -355,7 +356,7 @@ class Poller:
         # One outcome per level that the response names; without any, the meaning is unknown.
         outcomes = response.outcomes or (Outcome(level=response.level, verdict=response.verdict, code=None),)
         return [
-            lifecycle.response(
+            ledger_events.response(
                 at=self.now(),
                 mesh_message_id=message.message_id,
                 from_mailbox=message.sender,

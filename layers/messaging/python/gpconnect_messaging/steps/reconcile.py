@@ -32,7 +32,7 @@ from gpconnect_messaging.balance_entries import (
     write_left_open,
 )
 from gpconnect_messaging.ledger.balances import Balances, Reckoning
-from gpconnect_messaging.ledger.lifecycle import Timeouts
+from gpconnect_messaging.ledger.deadlines import Timeouts
 from gpconnect_messaging.ledger.reconciliation import Balance, LeftOpen, Row, asked_of_mesh, balance
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialsError

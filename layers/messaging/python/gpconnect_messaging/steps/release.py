@@ -9,9 +9,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from gpconnect_messaging.decision import Course, decide
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
@@ -92,19 +92,19 @@ class Release(MessagePipeline):
     ) -> BuildResult | None:
         """Record why PDS keeps a held request from becoming a message now; None where it can become one."""
         now, history = self.now(), row.history
-        event = lifecycle.differs(at=now, fields=registration.differs, comparison=registration.comparison)
+        event = ledger_events.differs(at=now, fields=registration.differs, comparison=registration.comparison)
         if registration.unanswered:
             times = len(history.of(EventType.LOOKUP_UNANSWERED)) + 1
-            event = lifecycle.lookup_unanswered(at=now, times=times, why=str(registration.unanswered))
+            event = ledger_events.lookup_unanswered(at=now, times=times, why=str(registration.unanswered))
         elif not history.with_event(event).undecided_differences:
             decision = decide(request, mailbox, practice=registration.ods_code, arrived=row.created_at, now=now)
             if decision.course is not Course.NOT_REQUIRED:
                 return None
-            event = lifecycle.not_required(at=now, requirement=decision.requirement, why=decision.why)
+            event = ledger_events.not_required(at=now, requirement=decision.requirement, why=decision.why)
         return replace(self._settle(row, event), unanswered=registration.unanswered)
 
     def _released(self, request_id: str, result: BuildResult) -> BuildResult:
-        event = lifecycle.released(
+        event = ledger_events.released(
             at=self.now(), message_ids=[result.message_id, *(copy.message_id for copy in result.copies)]
         )
         self.ledger.record(request_id, event)

@@ -20,10 +20,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, cast
 
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Status, Timeouts, due_at
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.deadlines import Timeouts, due_at
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.status_rules import status_of
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.chunking import Chunking, Part
@@ -92,7 +96,7 @@ class Sender:
         )
         self.mesh.to(record.mailbox).check(outgoing)
         with self._upload(record, attempt, parts) as upload:
-            started = lifecycle.upload_started(at=self.now(), attempt=attempt, lease=self.lease, chunks=len(parts))
+            started = ledger_events.upload_started(at=self.now(), attempt=attempt, lease=self.lease, chunks=len(parts))
             change = self.ledger.record(message_id, started, only_if=self._still(attempt))
             if change is None or not change.recorded:
                 return self._status(message_id)  # another sender was faster
@@ -120,25 +124,25 @@ class Sender:
                 return self._postponed(record, attempt, str(error), abandoned=error.mesh_message_id)
             except (DamagedMessageError, NotThereError, StorageError) as error:
                 # The HTTP request ended early: MESH has accepted nothing of it.
-                self._record(message_id, lifecycle.upload_postponed(at=self.now(), attempt=attempt, why=str(error)))
+                self._record(message_id, ledger_events.upload_postponed(at=self.now(), attempt=attempt, why=str(error)))
                 raise
             except Uncertain as error:
                 return self._uncertain(record, attempt, error)
             except Refused as error:
                 if resolved:
                     self.mesh.forget_lookup(envelope.organisation, envelope.workflow_id)
-                event = lifecycle.upload_refused(
+                event = ledger_events.upload_refused(
                     at=self.now(), attempt=attempt, http_status=error.status or 0, error=error.problem
                 )
                 return self._record(message_id, event)
-        event = lifecycle.upload_accepted(
+        event = ledger_events.upload_accepted(
             at=self.now(), attempt=attempt, mesh_message_id=sent.message_id, resolved_mailbox=resolved
         )
         return self._record(message_id, event)
 
     def _unresolved(self, message_id: str, attempt: int, organisation: str, mailboxes: int) -> Status:
         """MESH names no mailbox, several or a malformed one: a person decides (GPCM-SD-OC-159, GPCM-SD-GE-286)."""
-        event = lifecycle.recipient_unresolved(
+        event = ledger_events.recipient_unresolved(
             at=self.now(), attempt=attempt, organisation=organisation, mailboxes=mailboxes
         )
         return self._record(message_id, event)
@@ -152,7 +156,7 @@ class Sender:
         if built["size"] > _IN_MEMORY or len(parts) > 1:
 
             def accepted(part: Part, mesh_message_id: str) -> None:
-                event = lifecycle.chunk_accepted(
+                event = ledger_events.chunk_accepted(
                     at=self.now(),
                     attempt=attempt,
                     mesh_message_id=mesh_message_id,
@@ -187,7 +191,7 @@ class Sender:
 
     def _uncertain(self, record: MessageRecord, attempt: int, error: Uncertain) -> Status:
         """Resolve an uncertain upload by tracking, where the MESH message id is known; else leave it to the sweep."""
-        event = lifecycle.upload_uncertain(at=self.now(), attempt=attempt, why=error.problem, source="sender")
+        event = ledger_events.upload_uncertain(at=self.now(), attempt=attempt, why=error.problem, source="sender")
         if error.message_id is None:
             return self._record(record.message_id, event)
         mesh_message_id = error.message_id
@@ -197,13 +201,13 @@ class Sender:
             mesh_status = _UNKNOWN_TO_MESH
         except (MeshError, CredentialsError):
             return self._record(record.message_id, event)
-        tracked = lifecycle.upload_tracked(
+        tracked = ledger_events.upload_tracked(
             at=self.now(), attempt=attempt, mesh_message_id=mesh_message_id,
             mesh_status=mesh_status if mesh_status in _STATUSES else "a status that we do not know",
         )  # fmt: skip
         self._record(record.message_id, tracked)
         if mesh_status in _COMPLETE:
-            event = lifecycle.upload_accepted(at=self.now(), attempt=attempt, mesh_message_id=mesh_message_id)
+            event = ledger_events.upload_accepted(at=self.now(), attempt=attempt, mesh_message_id=mesh_message_id)
         elif mesh_status == _INCOMPLETE:
             return self._postponed(record, attempt, "MESH has not all chunks")
         elif mesh_status == _UNKNOWN_TO_MESH:
@@ -215,7 +219,7 @@ class Sender:
             return False
         # The queue may deliver the message during a wait that MESH asked for or that an uncertain upload needs. The
         # wait still counts: after it, the sweep re-queues the message.
-        match history.status:
+        match status_of(history):
             case Status.BUILT:
                 due = history.not_before
             case Status.UNCERTAIN:
@@ -239,7 +243,9 @@ class Sender:
     ) -> Status:
         at = self.now()
         not_before = at + min(timedelta(seconds=wait), _LONGEST_OBEYED) if wait else None
-        event = lifecycle.upload_postponed(at=at, attempt=attempt, why=why, abandoned=abandoned, not_before=not_before)
+        event = ledger_events.upload_postponed(
+            at=at, attempt=attempt, why=why, abandoned=abandoned, not_before=not_before
+        )
         self._record(record.message_id, event)
         raise error(why)
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gpconnect_messaging.ledger.lifecycle import PartialUpload
+from gpconnect_messaging.ledger.history import PartialUpload
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mesh.chunking import Part
 from gpconnect_messaging.mesh.errors import NotFound

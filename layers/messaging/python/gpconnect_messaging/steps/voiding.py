@@ -3,10 +3,11 @@
 from datetime import datetime
 
 from gpconnect_messaging.itk3.response_codes import REPLACEMENT_NOT_PROCESSED
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.stored_names import EventType
 from gpconnect_messaging.notifications import Notifier
 
 
@@ -23,6 +24,6 @@ def void_replaced_versions(ledger: Ledger, notifier: Notifier, record: MessageRe
     """Void the earlier versions that the same recipient has or may have."""
     versions = (ledger.find_version(record.encounter_key, number) for number in range(1, record.version))
     for earlier in filter(None, (version.message_for(record.recipient) for version in versions if version)):
-        event = lifecycle.voided(at=at, by_message_id=record.message_id)
+        event = ledger_events.voided(at=at, by_message_id=record.message_id)
         change = ledger.record(earlier, event, only_if=lambda history: history.may_have_arrived)
         notifier.notify(change.notifications if change else ())
