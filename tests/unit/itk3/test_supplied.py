@@ -155,6 +155,11 @@ def test_what_the_checks_refuse_in_a_ready_resource_is_named_by_the_requests_fie
     (reason,) = [reason for reason in refused.value.reasons if "STU3-INVARIANT" in reason.rule]
     assert reason.field == "resources[1]: Observation.identifier"
     assert reason.rule == "a system is a URI that begins with http://, https:// or urn: (STU3-INVARIANT)"
+    # The title of this check has a colon of its own.
+    (reason,) = [reason for reason in refused.value.reasons if "GPCM-SD-GE-052" in reason.rule]
+    assert (
+        reason.rule == "performer is missing; it must refer to Patient or Practitioner or Organization (GPCM-SD-GE-052)"
+    )
 
 
 def test_a_supplied_encounter_takes_the_place_of_ours() -> None:

@@ -106,7 +106,7 @@ def require_fhir(message: Message, document_sizes: Sequence[int] = ()) -> Compos
 
 def _reason(finding: Finding) -> Reason:
     if finding.path.startswith("resources["):
-        return Reason(finding.path.replace("/", "."), f"{finding.message.partition(': ')[2]} ({finding.id})")
+        return Reason(finding.path.replace("/", "."), f"{finding.words} ({finding.id})")
     return Reason(finding.id, f"{finding.message} ({finding.path})")
 
 

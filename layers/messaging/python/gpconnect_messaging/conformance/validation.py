@@ -44,6 +44,8 @@ class Finding:
     path: str
     line: int
     message: str
+    words: str = ""
+    """The message without the check's title."""
 
     @property
     def is_broken_must(self) -> bool:
@@ -51,8 +53,8 @@ class Finding:
         return self.verdict is Verdict.BROKEN and self.level is Level.MUST
 
     def as_dict(self) -> dict[str, object]:
-        """The finding as a JSON object."""
-        return asdict(self)
+        """The finding as a JSON object; the message has the words."""
+        return {name: value for name, value in asdict(self).items() if name != "words"}
 
 
 _BEYOND_ITK3 = frozenset({"NHS-NUMBER"})
@@ -151,12 +153,12 @@ def _run(message: MessageUnderTest, checks: tuple[Check, ...]) -> Iterator[tuple
 
 
 def _broken(check: Check, violation: Violation, paths: dict[int, str]) -> Finding:
-    return _finding(check, Verdict.BROKEN, violation.node, f": {violation.words}", paths)
+    return _finding(check, Verdict.BROKEN, violation.node, violation.words, paths)
 
 
 def _unbroken(check: Check, result: CheckResult, paths: dict[int, str]) -> Finding:
     if not result.nodes:
-        return _finding(check, Verdict.NOT_APPLICABLE, None, ": there is nothing here to check", paths)
+        return _finding(check, Verdict.NOT_APPLICABLE, None, "there is nothing here to check", paths)
     return _finding(check, Verdict.HOLDS, result.nodes[0], "", paths)
 
 
@@ -169,5 +171,6 @@ def _finding(check: Check, verdict: Verdict, node: Node | None, words: str, path
         looks_at=check.looks_at,
         path=node.path_among(paths) if node else "",
         line=node.line if node else 0,
-        message=check.title + words,
+        message=f"{check.title}: {words}" if words else check.title,
+        words=words,
     )
