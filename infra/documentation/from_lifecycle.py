@@ -161,8 +161,9 @@ def transitions() -> dict[Transition, list[tuple[MessageHistory | None, MessageH
         history = MessageHistory((first,))
         found[Transition(None, status_of(history), words)].append((None, history))
         for before, step, after in _reachable(history, steps):
-            if status_of(before) is not status_of(after):
-                found[Transition(status_of(before), status_of(after), step.words)].append((before, after))
+            left, entered = status_of(before), status_of(after)
+            if left is not entered:
+                found[Transition(left, entered, step.words)].append((before, after))
     return found
 
 

@@ -349,10 +349,11 @@ _CAUSES: dict[Status, Sequence[EventType]] = {
 
 def explanation(history: MessageHistory) -> Explanation:
     """Explain the status of a message: the meaning, the causes, and what to do."""
-    rule = rule_of(status_of(history))
+    status = status_of(history)
+    rule = rule_of(status)
     kinds = sorted(notifications_due(history))
     texts = [notification_text(kind) for kind in kinds]
-    meaning = [] if status_of(history) in NOTIFIED_ON_ENTERING and texts else [_sentence(rule.reason)]
+    meaning = [] if status in NOTIFIED_ON_ENTERING and texts else [_sentence(rule.reason)]
     severity = min((text.severity for text in texts), key=list(Severity).index, default=None)
     return Explanation(
         meaning=tuple(meaning + [text.what for text in texts]),
@@ -363,18 +364,18 @@ def explanation(history: MessageHistory) -> Explanation:
 
 
 def _causes(history: MessageHistory) -> list[str]:
-    kinds = _CAUSES.get(status_of(history), ())
-    events = sorted(history.of(*kinds), key=lambda event: event.at)
-    if status_of(history) is Status.REJECTED:
+    status = status_of(history)
+    events = sorted(history.of(*_CAUSES.get(status, ())), key=lambda event: event.at)
+    if status is Status.REJECTED:
         events = [
             event
             for event in events
             if event.kind is EventType.VOIDED
             or (event.details["verdict"] == Verdict.NEGATIVE and event not in history.suspicious)
         ]
-    if status_of(history) is Status.BUILT:
+    if status is Status.BUILT:
         events = events[-1:]
-    if status_of(history) is Status.INVALID:
+    if status is Status.INVALID:
         return [str(reason) for event in events for reason in event.details["reasons"]]
     causes = [_sentence(in_words(event)) for event in events]
     return causes + [_sentence(f"suspicious: {in_words(event)}") for event in history.suspicious]

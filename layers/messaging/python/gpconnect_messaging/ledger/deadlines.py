@@ -33,17 +33,17 @@ _MOVES_NOTHING = {EventType.WAITS_NO_LONGER, EventType.RUNNING_LATE}
 
 def due_at(history: MessageHistory, timeouts: Timeouts) -> datetime | None:
     """Return when the sweep must look at the message next; None when the product has nothing left to do."""
-    if history.unrecognised and status_of(history) in NOT_LEFT:
+    status = status_of(history)
+    if history.unrecognised and status in NOT_LEFT:
         # A person is notified that this release does not process the message; a newer release does.
         notified = bool(history.of(EventType.RUNNING_LATE))
         return None if notified else max(event.at for event in history.events) + timeouts.requeue_after
-    next_step = _next_step_at(history, timeouts)
-    warn_at = history.warn_at if status_of(history) in NOT_LEFT else None
+    next_step = _next_step_at(history, status, timeouts)
+    warn_at = history.warn_at if status in NOT_LEFT else None
     return min((time for time in (next_step, warn_at) if time), default=None)
 
 
-def _next_step_at(history: MessageHistory, timeouts: Timeouts) -> datetime | None:
-    status = status_of(history)
+def _next_step_at(history: MessageHistory, status: Status, timeouts: Timeouts) -> datetime | None:
     moved = [event.at for event in history.events if event.kind not in _MOVES_NOTHING]
     if status in {Status.BUILT, Status.UNCERTAIN}:
         wait = timeouts.requeue_after if status is Status.BUILT else timeouts.resolve_after

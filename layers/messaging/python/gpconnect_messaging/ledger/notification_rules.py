@@ -15,8 +15,9 @@ OFFERS_BEFORE_TOLD = 3
 
 def notifications_due(history: MessageHistory) -> frozenset[NotificationType]:
     """Return the notifications that the events call for (GPCM-SD-044, GPCM-SD-045); none is sent twice."""
-    called_for = {NOTIFIED_ON_ENTERING[status_of(history)]} if status_of(history) in NOTIFIED_ON_ENTERING else set()
-    if status_of(history) is Status.REFUSED and history.unresolved:
+    status = status_of(history)
+    called_for = {NOTIFIED_ON_ENTERING[status]} if status in NOTIFIED_ON_ENTERING else set()
+    if status is Status.REFUSED and history.unresolved:
         called_for = {NotificationType.UNRESOLVED}
     if scans := {scan for event in history.of(EventType.REQUEST_REFUSED) for scan in event.details.get("scans", ())}:
         called_for = {NotificationType.MALWARE if ScanResult.THREATS_FOUND in scans else NotificationType.NOT_SCANNED}
@@ -28,20 +29,20 @@ def notifications_due(history: MessageHistory) -> frozenset[NotificationType]:
         called_for.add(NotificationType.CONTRADICTION)
     if any(verdict == Verdict.UNKNOWN for _, verdict in history.verdicts):
         called_for.add(NotificationType.UNKNOWN_CODE)
-    if status_of(history) is Status.HELD and history.waits_for_a_person:
+    if status is Status.HELD and history.waits_for_a_person:
         undecided = history.undecided_differences
         again = NotificationType.DIFFERS_MORE if undecided != history.differences else NotificationType.DIFFERS
         called_for.add(again if undecided else NotificationType.WAITING)
     offered = len(history.of(EventType.QUEUED_AGAIN))
-    if status_of(history) in {Status.HELD, Status.RELEASING} and offered >= OFFERS_BEFORE_TOLD:
+    if status in {Status.HELD, Status.RELEASING} and offered >= OFFERS_BEFORE_TOLD:
         called_for.add(NotificationType.NOT_RELEASED)
-    if status_of(history) is Status.BUILT and offered >= OFFERS_BEFORE_TOLD:
+    if status is Status.BUILT and offered >= OFFERS_BEFORE_TOLD:
         # Perhaps no upload was tried: the message waits for an earlier version, or the stored bytes are missing.
         called_for.add(NotificationType.STUCK)
     if history.sent_again_in_vain:
         called_for.add(NotificationType.SENT_AGAIN_IN_VAIN)
-    if history.of(EventType.RUNNING_LATE) and status_of(history) in NOT_LEFT:
-        called_for.add(NOT_LEFT[status_of(history)])
+    if history.of(EventType.RUNNING_LATE) and status in NOT_LEFT:
+        called_for.add(NOT_LEFT[status])
     if any(not (event.details["stopped"] or event.details["sent"]) for event in history.of(EventType.WITHDRAWAL)):
         called_for.add(NotificationType.NOTHING_WITHDRAWN)
     if history.of(EventType.WITHDRAWN) and history.reached_mesh:
