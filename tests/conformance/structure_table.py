@@ -6,7 +6,7 @@ One line a type: the base, then the elements in order as `name:type` with a mark
 1..n); `(… …)` holds alternatives; `Reference|Patient|Group` names the resources that a reference may be to. A line that
 starts with `=` gives the codes of a required value set. The schema does not say what a reference may be to, nor which
 quantity has no comparator: HL7's definitions of the resources do, which come with HAPI's validator
-(`hapi-fhir-validation-resources-dstu3`).
+(`hapi-fhir-validation-resources-dstu3`). A code that is called language is of the value set of all languages.
 """
 
 import sys
@@ -82,8 +82,9 @@ def _elements(sequence: _Element, path: str, narrower: dict[str, str]) -> tuple[
             name = member.get("name") or str(member.get("ref")).rpartition(":")[2]
             kind = str(member.get("type") or "xhtml")
             used.append((kind, f"{path}.{name}" if "." in kind else kind))
-            known = kind if kind not in ("Reference", "Quantity") else narrower.get(f"{path}.{name}", kind)
-            names.append(f"{name}:{known}")
+            if kind in ("Reference", "Quantity"):
+                kind = narrower.get(f"{path}.{name}", kind)
+            names.append(f"{name}:{'language' if (name, kind) == ('language', 'code') else kind}")
         if element.tag == f"{_XS}choice":
             parts.append(f"({' '.join(names)}){_mark(element)}")
         elif names:

@@ -159,8 +159,6 @@ def plan_of(kind: str) -> Plan | None:
         for item in (choice or plain).split():
             name, _, item_kind = item.partition(":")
             item_kind, *targets = item_kind.split("|")
-            if name == "language" and item_kind == "code":
-                item_kind = name
             names.append(name)
             codes = _lines().get(f"={item_kind}")
             slots[name] = Slot(
