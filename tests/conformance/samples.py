@@ -69,7 +69,7 @@ def _message(role: str) -> Sample:
     version = Version.V2_0 if role.startswith("2.0") else Version.V1_5
     said = {"care_setting": {"code": "789718008", "display": "Cardiology service"}} if version is Version.V2_0 else {}
     message = a_message(version, version=2 if role.endswith("replacement") else 1, **said)
-    bundle = copy.deepcopy(message_bundle(message))
+    bundle = copy.deepcopy(message_bundle(message)[0])
     headers = Headers.of(envelope(message))
     use_case = UseCase.CONSULTATION_REPORT
     payload = bundle["entry"][2]["resource"]["entry"]
@@ -111,7 +111,7 @@ def _carry(payload: list[Resource], composition: Resource, resources: list[Resou
 
 
 def _response(role: str) -> Sample:
-    bundle = copy.deepcopy(message_bundle(a_message(Version.V1_5)))
+    bundle = copy.deepcopy(message_bundle(a_message(Version.V1_5))[0])
     header = bundle["entry"][0]["resource"]
     for key in header["extension"][0]["extension"][:2]:
         key["valueBoolean"] = False

@@ -55,7 +55,7 @@ def test_a_wrong_workflow_id_of_the_builder_is_found(
     headers = Headers.of(envelope(message))
     assert headers.workflow_id == "GPFED_OTHER"
     found = validate_message(
-        MessageUnderTest(read(b"".join(to_xml(message_bundle(message)))), headers, specification=version)
+        MessageUnderTest(read(b"".join(to_xml(message_bundle(message)[0]))), headers, specification=version)
     )
     assert id_ in {finding.id for finding in found if finding.verdict is Verdict.BROKEN}
 
@@ -64,7 +64,7 @@ def test_a_wrong_message_definition_of_the_builder_is_found() -> None:
     message = a_message(Version.V1_5)
     other = replace(message.mailbox)
     object.__setattr__(other, "message_definition", "https://x.example")  # settings refuse it
-    tree = read(b"".join(to_xml(message_bundle(replace(message, mailbox=other)))))
+    tree = read(b"".join(to_xml(message_bundle(replace(message, mailbox=other))[0])))
     for use_case, id_ in (
         (UseCase.CONSULTATION_REPORT, "GPCM-SD-CS-047"),
         (UseCase.ONLINE_CONSULTATION, "GPCM-SD-OC-146"),

@@ -109,7 +109,7 @@ def test_an_envelope_that_is_none_is_refused(raw: bytes) -> None:
 
 @pytest.mark.parametrize("version", Version)
 def test_json_and_xml_of_the_same_message_are_judged_alike(version: Version) -> None:
-    bundle = message_bundle(a_message(version))
+    bundle, _ = message_bundle(a_message(version))
     for entry in bundle["entry"][2]["resource"]["entry"]:
         if entry["resource"]["resourceType"] == "Binary":
             entry["resource"]["content"] = "JVBERi0xLjcK"

@@ -61,7 +61,7 @@ RESOURCES: list[dict[str, Any]] = [
         "valueQuantity": {"value": Decimal("38.1"), "unit": "°C"},
         "code": {"text": "Temperature \" ' <&>"},
     },
-    *(with_content(message_bundle(a_message(version, version=2))) for version in Version),
+    *(with_content(message_bundle(a_message(version, version=2))[0]) for version in Version),
 ]
 
 

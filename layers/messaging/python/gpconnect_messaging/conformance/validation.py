@@ -87,8 +87,8 @@ def broken_requirements(
     )
     message = MessageUnderTest(read(text), Headers.of(envelope), specification=specification, use_case=use_case)
     results = _run(message, _selected(*_selection(message)))
-    ready = ((id(resource), composed.ready.get(resource.text("id"))) for resource in message.payload)
-    paths = {resource: field for resource, field in ready if field}
+    ready = ((resource, composed.ready.get(resource.text("id"))) for resource in message.payload)
+    paths = {id(resource): f"{field}: {resource.name}" for resource, field in ready if field}
     return [_broken(check, violation, paths) for check, result in results for violation in result.violations]
 
 

@@ -72,20 +72,12 @@ def compose(message: Message, document_sizes: Iterable[int]) -> ComposedMessage:
     Deterministic: the same message gives the same bytes (design: identity and idempotency). Raises NotFhirError, and
     RequestRefusedError where a supplied resource does not fit the message.
     """
-    bundle = message_bundle(message)
+    bundle, ready = message_bundle(message)
     if reasons := list(faults(bundle, "Bundle")):
         raise NotFhirError(", ".join(map(str, reasons)))
     _require_library_agrees(bundle, {supplied.type for supplied in message.supplied})
     gaps = {binary_id(message, index): _Gap(index) for index in range(len(message.request.documents))}
-    return ComposedMessage(tuple(to_xml(bundle, gaps)), tuple(document_sizes), _ready(message, bundle))
-
-
-def _ready(message: Message, bundle: Json) -> dict[str, str]:
-    """Find the ready resources in a message: they are the last, before a List of our own."""
-    ids = [entry["resource"]["id"] for entry in bundle["entry"][-1]["resource"]["entry"]]
-    theirs = [identifier for identifier in ids if identifier != message.resource_id("List")]
-    fields = [f"resources[{supplied.index}]: {supplied.type}" for supplied in message.supplied]
-    return dict(zip(reversed(theirs), reversed(fields), strict=False))
+    return ComposedMessage(tuple(to_xml(bundle, gaps)), tuple(document_sizes), ready)
 
 
 def _require_library_agrees(bundle: Json, supplied: Collection[str]) -> None:

@@ -57,17 +57,21 @@ _UNKNOWN = "UNK"
 _ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
 
 
-def message_bundle(message: Message) -> Resource:
-    """The message Bundle: header, header Organization, payload (ITK-Message-Bundle-1)."""
+def message_bundle(message: Message) -> tuple[Resource, dict[str, str]]:
+    """The message Bundle: header, header Organization, payload (ITK-Message-Bundle-1).
+
+    Beside it, the request's fields of the ready resources in it, by resource id.
+    """
     identifier = str(message.message_id)
+    payload, fields = _payload(message)
     return {
         "resourceType": "Bundle",
         "id": identifier,
         "meta": _meta(f"{_ITK}/ITK-Message-Bundle-1"),
         "identifier": {"system": _UUID_SYSTEM, "value": identifier},
         "type": "message",
-        "entry": [_entry(_message_header(message)), _entry(_header_organisation(message)), _entry(_payload(message))],
-    }
+        "entry": [_entry(_message_header(message)), _entry(_header_organisation(message)), _entry(payload)],
+    }, fields
 
 
 def binary_id(message: Message, index: int) -> str:
@@ -127,7 +131,7 @@ def _header_organisation(message: Message) -> Resource:
     }
 
 
-def _payload(message: Message) -> Resource:
+def _payload(message: Message) -> tuple[Resource, dict[str, str]]:
     request = message.request
     people = [
         *(resource for role, person in _clinicians(message) for resource in _practitioner(message, role, person)),
@@ -168,7 +172,7 @@ def _payload(message: Message) -> Resource:
         "identifier": {"system": _UUID_SYSTEM, "value": str(message.document_id)},
         "type": "document",
         "entry": [_entry(resource) for resource in resources],
-    }
+    }, structured.fields
 
 
 def _parts(message: Message) -> dict[str, str]:
