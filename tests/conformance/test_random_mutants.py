@@ -120,6 +120,8 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         ("Identifier", {"system": "mailto:someone@tests.example", "value": "1"}),
         ("Coding", {"system": "ftp://tests.example/codes", "code": "1"}),
         ("Coding", {"code": "1", "extension": [{"url": "https://tests.example/id", "valueId": "1"}] * 2}),
+        ("Coding", {"code": "1", "extension": [
+            {"url": f"https://tests.example/{name}", "valueId": "1"} for name in ("id", "id", "other")]}),
     ],
 )  # fmt: skip
 def test_an_invariant_of_a_type_is_broken(kind: str, content: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ import org.hl7.fhir.dstu3.model.*;
  * against FHIR alone if SPECIFICATIONS is empty. EXTENSIONS is the product's table of published extensions.
  *
  * <p>Prints a line for each finding: file, severity, place and words, with tabs between. What the published profiles
- * lack is made up for in four ways, each of which leaves the validator no milder than the profiles mean it to be.
+ * lack is made up for in four ways. None makes the validator milder than the profiles mean it to be.
  */
 public class Validate {
   private static final String SNOMED = "http://snomed.info/sct";

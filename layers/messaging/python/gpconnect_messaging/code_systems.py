@@ -15,6 +15,8 @@ import re
 from functools import cache
 from importlib.resources import files
 
+from gpconnect_messaging.identifiers import SNOMED_CT
+
 UNITS, LANGUAGES = "http://unitsofmeasure.org", "urn:ietf:bcp:47"
 _HL7 = "http://hl7.org/fhir/"
 _OF_HL7 = tuple(
@@ -24,9 +26,7 @@ _OF_HL7 = tuple(
 )
 _CLASSIFICATIONS = frozenset(("icd-9", "icd-9-cm", "icd-10", "icd-10-cm", "cvx", "ndc", "srt"))
 """Systems of other publishers that HL7 gave a URL (`sid/`), and a validator knows by it."""
-_NEVER_LONGER = (
-    "http://snomed.info/sct", "http://loinc.org", UNITS, "http://www.nlm.nih.gov/research/umls/rxnorm"
-)  # fmt: skip
+_NEVER_LONGER = (SNOMED_CT, "http://loinc.org", UNITS, "http://www.nlm.nih.gov/research/umls/rxnorm")
 _ANNOTATION, _GROUP = re.compile(r"\{[ -z|~]*\}"), re.compile(r"\(([^()]*)\)")
 _OPERATOR = re.compile(r"[./](?![^\[]*\])")
 _COMPONENT = re.compile(r"(?:(10[*^]|(?:[A-Za-z%'_]|\[[^\]]*\])+)(?:[+-]?\d{1,9})?|\d{1,9}|\0)?(?:\{\})*", re.ASCII)

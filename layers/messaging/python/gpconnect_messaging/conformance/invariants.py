@@ -120,8 +120,9 @@ _EXTENDED = {"unit": ("integer", "decimal"), "referenceFilter": ("reference",), 
 """HL7's extensions of a question that are for some types only."""
 
 
-def _described_once(node: Node) -> bool:
-    return len(node.all("extension")) < 2 or len({child.url for child in node.all("extension")}) > 1
+def _extended_once(node: Node) -> bool:
+    urls = [child.url for child in node.all("extension")]
+    return len(urls) == len(set(urls))
 
 
 def _bound(name: str, value_set: str) -> Invariant:
@@ -159,10 +160,9 @@ def _care_setting(node: Node) -> bool:
 _CARE_SETTING = "https://fhir.nhs.uk/STU3/StructureDefinition/Extension-ITK-CareSettingType-1"
 _HL7 = "http://hl7.org/fhir/"
 _SNOMED_CT = "http://snomed.info/sct"
-_LISTED = (
-    _HL7, "urn:iso:std:iso:", "urn:ietf:bcp:", "http://unitsofmeasure.org", "https://www.usps.com/",
-    "http://dicom.nema.org/",
-)  # fmt: skip
+_UCUM, _CURRENCY, _LANGUAGE = "http://unitsofmeasure.org", "urn:iso:std:iso:4217", "urn:ietf:bcp:47"
+_LISTED = (_HL7, "urn:iso:std:iso:", "urn:ietf:bcp:", _UCUM, "https://www.usps.com/", "http://dicom.nema.org/")
+"""Where the URLs begin of systems whose codes a validator knows."""
 _ABSOLUTE_STARTS = ("http://", "https://", "urn:")
 
 
@@ -180,7 +180,6 @@ def _valued(node: Node) -> bool:
 
 
 _NHS_SYSTEMS = ("https://fhir.nhs.uk/Id/", "https://fhir.hl7.org.uk/Id/")
-_UCUM, _CURRENCY, _LANGUAGE = "http://unitsofmeasure.org", "urn:iso:std:iso:4217", "urn:ietf:bcp:47"
 _ABSOLUTE: Invariant = (
     "a system is a URI that begins with http://, https:// or urn:", lambda node: _absolute(node.text("system"))
 )  # fmt: skip
@@ -189,9 +188,7 @@ _QUANTITY = (_needs("qty-3", "code", "system"), *_CODED)
 
 
 def _measured(rule: str, system: str) -> tuple[Invariant, ...]:
-    right = (system, "")
-    fits = (f"{rule}: the unit's system is {system}", lambda node: node.text("system") in right)
-    return *_QUANTITY, _needs(rule, "value", "code"), fits
+    return *_QUANTITY, _needs(rule, "value", "code"), _only(rule, "system", system)
 
 
 def _of_languages(name: str) -> Invariant:
@@ -215,7 +212,7 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
          lambda node: node.text("system") != "urn:ietf:rfc:3986" or _absolute(node.text("value"))),
         ("an identifier of a system of the NHS has a value", _valued),
     ),
-    "Coding": (*_CODED, ("a coding has one description id of SNOMED CT", _described_once)),
+    "Coding": (*_CODED, ("a coding has every extension once", _extended_once)),
     "Attachment": (_needs("att-1", "data", "contentType"),),
     "ContactPoint": (_needs("cpt-2", "value", "system"),),
     "Period": (("per-1: start is not after end, and both are precise enough to tell", _in_time("start", "end")),),
@@ -327,17 +324,16 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
     "Appointment.Participant": (_some("app-1", "type", "actor"),),
 }  # fmt: skip
 """The invariants by type."""
-_SNOMED_LIST, _LOINC_LIST = f"~{_SNOMED_CT}", "~http://loinc.org"
 _ROLES = (
     "~v3/RoleClass ~v3/RoleCode ~v3/ParticipationFunction ~v3/ParticipationType extra-security-role-type "
     "~http://www.hl7.org/fhir/contractsignertypecodes ~http://dicom.nema.org/resources/ontology/DCM"
 )
 _LABELS = "~v3/Confidentiality ~v3/ActCode ~v3/ObservationValue ~v3/ActReason v3/ActUSPrivacyLaw"
-for _kind, _name, _value_set in (
+_BOUND = (
     ("Identifier", "type", "~v2/0203 identifier-type"), ("Timing", "code", "~v3/GTSAbbreviation"),
-    ("Condition", "severity", _SNOMED_LIST),
+    ("Condition", "severity", f"~{_SNOMED_CT}"),
     ("Consent.Actor", "role", _ROLES), ("Consent.Actor1", "role", _ROLES),
-    ("DocumentReference", "type", _LOINC_LIST), ("DocumentReference", "securityLabel", _LABELS),
+    ("DocumentReference", "type", "~http://loinc.org"), ("DocumentReference", "securityLabel", _LABELS),
     ("Encounter.Participant", "type", "~v3/ParticipationType participant-type"),
     ("Encounter.Diagnosis", "role", "diagnosis-role"), ("Encounter.Hospitalization", "admitSource", "admit-source"),
     ("Encounter.Hospitalization", "specialCourtesy", "~v3/EncounterSpecialCourtesy ~v3/NullFlavor"),
@@ -355,5 +351,7 @@ for _kind, _name, _value_set in (
     ("Questionnaire", "jurisdiction", "urn:iso:std:iso:3166 ~https://www.usps.com/"),
     ("RelatedPerson", "relationship", "v2/0131 v3/RoleCode"),
     ("Task", "performerType", "task-performer-type"),
-):  # fmt: skip
+)  # fmt: skip
+"""Concepts that FHIR binds to a value set which a validator can list: the type, the element, and the systems."""
+for _kind, _name, _value_set in _BOUND:
     INVARIANTS[_kind] = (*INVARIANTS.get(_kind, ()), _bound(_name, _value_set))

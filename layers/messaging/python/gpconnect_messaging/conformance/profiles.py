@@ -34,7 +34,7 @@ _BUNDLE = (
     f"identifier 1, {_OF_ITK}, total 0, link 0, entry 1, entry.link 0, entry.resource 1, entry.search 0, "
     "entry.request 0, entry.response 0, signature 0"
 )
-_TABLE = {
+_OF_THE_FRAME = {
     "ITK-Message-Bundle-1": f"type =message, {_BUNDLE}",
     "ITK-Document-Bundle-1": f"type =document, {_BUNDLE}",
     "ITK-MessageHeader-2": (
@@ -65,6 +65,8 @@ _TABLE = {
     ),
     "CareConnect-Practitioner-1": "communication 0",
     "CareConnect-Organization-1": "contact.name.family 1",
+}
+_OF_CODED_CONTENT = {
     "ITK-Device-1": (
         f"{_OF_ITK}, type 1, type.coding.system 1, type.coding.code 1, type.coding.display 1, note 0, "
         "patient.reference 1, owner.reference 1, location.reference 1, contact.system 1, contact.value 1, "
@@ -100,9 +102,9 @@ _TABLE = {
         f"{_IDENTIFIED}, category snomed-, code snomed-, bodySite snomed-, method snomed-, component.code snomed-"
     ),
 }
+_TABLE = _OF_THE_FRAME | _OF_CODED_CONTENT
 """Every name ends with the type and the version."""
-CODED_CONTENT = tuple(_TABLE)[list(_TABLE).index("ITK-Device-1") :]
-PROFILES = tuple(name for name in _TABLE if name not in CODED_CONTENT)
+PROFILES, CODED_CONTENT = tuple(_OF_THE_FRAME), tuple(_OF_CODED_CONTENT)
 
 
 class _Demands(NamedTuple):

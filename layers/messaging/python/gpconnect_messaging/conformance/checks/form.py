@@ -77,7 +77,8 @@ def _represented(message: MessageUnderTest) -> list[Violation]:
     return [
         Violation(requester, "onBehalfOf is only for a Practitioner or a Device as the agent")
         for kind in ("MedicationRequest", "ReferralRequest")
-        for requester in (found for resource in message.resources(kind) for found in resource.at("requester"))
+        for resource in message.resources(kind)
+        for requester in resource.at("requester")
         if requester.first("onBehalfOf")
         and (agent := message.referred(requester.first("agent"))) is not None
         and agent.name not in ("Practitioner", "Device")
