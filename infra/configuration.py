@@ -16,7 +16,6 @@ from gpconnect_messaging.identifiers import OWN_MAILBOX_ID_RULE, is_mailbox_id
 from gpconnect_messaging.mailboxes.settings import LONGEST_HOLD, LONGEST_WAIT
 from gpconnect_messaging.mailboxes.settings import MailboxSettings as MailboxSettings
 from gpconnect_messaging.mailboxes.settings import Release as Release
-from gpconnect_messaging.settings import PollerSettings
 from gpconnect_messaging.specification import PageSize as PageSize
 from gpconnect_messaging.specification import Version as Version
 from gpconnect_messaging.specification.birth_date import BirthDateFormat as BirthDateFormat
@@ -70,6 +69,8 @@ MeshUrl = Annotated[
 ]
 
 
+LONGEST_POLL = 270
+"""Seconds: the shortest interval of polls is 300."""
 MOST_RESOURCES = 500
 """CloudFormation's limit for a stack."""
 
@@ -147,6 +148,8 @@ class Retention(Settings):
     """Original requests, documents, messages and responses in S3."""
     audit_days: int = Field(default=2_922, ge=90, le=LONGEST_DAYS)
     """Events in the ledger and daily balances, from their last change: who did what to which message, and when."""
+    archive_after_days: int = Field(default=120, ge=60, le=900)
+    """Age at which a month's settled encounters leave the ledger for the archive; MESH keeps messages for 30 days."""
     legal_hold: bool = False
     """Keep all data of the environment: nothing in S3 or in the ledger expires while this is true."""
     replaced_version_days: int = Field(default=7, ge=1, le=LONGEST_DAYS)
@@ -219,6 +222,13 @@ class QueueFunctionLimits(FunctionLimits):
     """Runs at the same time that the queue starts."""
 
 
+class PollerLimits(QueueFunctionLimits):
+    """Limits of the poller. `maximum_concurrency` is of the runs that collect, for all mailboxes."""
+
+    messages_at_once: int = Field(ge=1, le=10)
+    """Received messages that a run collects at once: an entry of the queue has ten. One needs up to 8 megabytes."""
+
+
 class AlarmThresholds(Settings):
     """Thresholds of alarms, and the address of the runbook.
 
@@ -230,6 +240,8 @@ class AlarmThresholds(Settings):
     """Age of the oldest request on an intake queue."""
     send_age_minutes: int = Field(default=30, ge=1, le=120)
     """Age of the oldest message on the send queue."""
+    inbox_age_minutes: int = Field(default=30, ge=1, le=1440)
+    """Age of the oldest entry on the inbox queue. A message that fails is tried alone for half an hour."""
     dead_letter_age_hours: int = Field(default=24, ge=1, le=24 * 7)
     """Age of a dead letter at which a second alarm starts."""
     undelivered_an_hour: int = Field(default=3, ge=0, le=10_000)
@@ -336,6 +348,8 @@ class Configuration(Settings):
     """PDFs with scripts, programs to start or other files: refuse them, or send them and record it."""
     malware_scan: MalwareScan | None = None
     """None: dropped files are not scanned."""
+    dashboard: bool = False
+    """Whether the stack has a dashboard. CloudWatch gives an account three, and charges for more."""
     timings: Timings = Timings()
     alarms: AlarmThresholds = AlarmThresholds()
     builder: QueueFunctionLimits = QueueFunctionLimits(
@@ -344,7 +358,9 @@ class Configuration(Settings):
     sender: QueueFunctionLimits = QueueFunctionLimits(
         memory_megabytes=512, timeout_seconds=120, batch_size=5, maximum_concurrency=10
     )
-    poller: FunctionLimits = FunctionLimits(memory_megabytes=512, timeout_seconds=240)
+    poller: PollerLimits = PollerLimits(
+        memory_megabytes=512, timeout_seconds=240, batch_size=1, maximum_concurrency=10, messages_at_once=10
+    )
     deployment: Deployment = Deployment()
 
     @model_validator(mode="after")
@@ -431,19 +447,20 @@ class Configuration(Settings):
             raise ValueError(
                 "sender.timeout_seconds must be shorter than timings.lease_seconds: a lease must outlive the run"
             )
-        if self.builder.batch_size != 1:
-            # A run that dies costs a try of every request in the batch, even of those that were not begun: ADR 36.
-            raise ValueError("builder.batch_size must be 1: a request that kills the run must not cost another a try")
+        for name, limits in (("builder", self.builder), ("poller", self.poller)):
+            if limits.batch_size != 1:
+                # A run that dies costs a try of everything in the batch, even of what was not begun: ADR 36.
+                raise ValueError(f"{name}.batch_size must be 1: what kills the run must not cost another a try")
         if self.builder.timeout_seconds < 30 or self.builder.memory_megabytes < 1024:
             raise ValueError(
                 "builder.timeout_seconds must be at least 30, and builder.memory_megabytes at least 1024: the builder "
                 "opens documents"
             )
         # The poller starts no more work in the last ten seconds of a run.
-        if not 30 <= self.poller.timeout_seconds < PollerSettings.poll_lease_seconds:
+        if not 30 <= self.poller.timeout_seconds < LONGEST_POLL:
             raise ValueError(
-                f"poller.timeout_seconds must be at least 30, and less than {PollerSettings.poll_lease_seconds}: a "
-                "mailbox's lease must outlive the run"
+                f"poller.timeout_seconds must be at least 30, and less than {LONGEST_POLL}: a poll must end before the "
+                "next one begins"
             )
         return self
 
@@ -540,12 +557,12 @@ class Configuration(Settings):
 
     @property
     def poller_concurrency(self) -> int:
-        """Pollers that can run at once: one for every mailbox, overlapping sweeps, the listing and the balance.
+        """Pollers that can run at once: collectors, one for every mailbox, overlapping sweeps, listing and balance.
 
         A mailbox's run ends before the next one starts.
         """
         due = math.ceil(self.poller.timeout_seconds / (60 * self.timings.due_work_minutes))
-        return len(self.mailboxes) + due + 2
+        return self.poller.maximum_concurrency + len(self.mailboxes) + due + 2
 
     @property
     def path(self) -> str:

@@ -46,31 +46,24 @@ class MessagingStack(Stack):
             tags={"product": "gpconnect-messaging", "environment": configuration.name},
         )
         mesh_url = self._mesh_url(configuration)
-        records_key = ContentKey(
+        # Logs, dead letters and the second topic are not under it: they must work when it does not.
+        key = ContentKey(
             self,
             "RecordsKey",
-            content="requests, messages, responses, the ledger and the secret of its ids",
+            content="requests, messages, responses, the ledger, queues, notifications and secrets",
             keep=configuration.keep_data,
-            via=("s3", "dynamodb", "secretsmanager"),
         )
-        logs_key = ContentKey(self, "LogsKey", content="logs of the functions", keep=configuration.keep_data)
-        logs_key.grant_logs_encrypt()
-        dead_letter_key = ContentKey(
-            self, "DeadLetterKey", content="work that kept failing", keep=configuration.keep_data, via=("sqs",)
-        )
-        storage = Storage(self, "Storage", configuration=configuration, key=records_key)
-        ledger = Ledger(self, "Ledger", configuration=configuration, key=records_key)
-        identifiers = IdentifiersSecret(self, "Identifiers", configuration=configuration, key=records_key)
-        intake = Intake(self, "Intake", configuration=configuration, drop=storage.drop, dead_letter_key=dead_letter_key)
-        sending = Sending(self, "Sending", configuration=configuration, dead_letter_key=dead_letter_key)
-        senders = Senders(
-            self, "Senders", configuration=configuration, storage=storage, intake=intake, records_key=records_key
-        )
+        storage = Storage(self, "Storage", configuration=configuration, key=key)
+        ledger = Ledger(self, "Ledger", configuration=configuration, key=key)
+        identifiers = IdentifiersSecret(self, "Identifiers", configuration=configuration, key=key)
+        intake = Intake(self, "Intake", configuration=configuration, drop=storage.drop, key=key)
+        sending = Sending(self, "Sending", configuration=configuration, key=key)
+        senders = Senders(self, "Senders", configuration=configuration, storage=storage, intake=intake, key=key)
         intakes = (intake.work, *intake.sender_queues.values())
-        notifications = Notifications(self, "Notices", configuration=configuration)
-        mailboxes = Mailboxes(self, "Mailboxes", configuration=configuration)
+        notifications = Notifications(self, "Notices", configuration=configuration, key=key)
+        mailboxes = Mailboxes(self, "Mailboxes", configuration=configuration, key=key)
         pds = configuration.pds and DemographicsService(
-            self, "Pds", configuration=configuration, pds=configuration.pds, key=mailboxes.key
+            self, "Pds", configuration=configuration, pds=configuration.pds, key=key
         )
         layers = Layers(self, "Layers")
         network = FunctionNetwork(self, "Network", configuration=configuration)
@@ -95,7 +88,6 @@ class MessagingStack(Stack):
             limits=configuration.builder,
             concurrency=configuration.builder_concurrency,
             layers=layers,
-            logs_key=logs_key,
             network=network,
             environment={
                 **shared,
@@ -123,7 +115,6 @@ class MessagingStack(Stack):
             limits=configuration.sender,
             concurrency=configuration.sender.maximum_concurrency,
             layers=layers,
-            logs_key=logs_key,
             network=network,
             environment={
                 **shared,
@@ -135,10 +126,6 @@ class MessagingStack(Stack):
         for work in intakes:
             work.feed(builder)
         sending.work.feed(sender)
-        watched_keys = (
-            records_key, logs_key, dead_letter_key, intake.key, sending.key, notifications.key, notifications.path_key,
-            mailboxes.key,
-        )  # fmt: skip
         poller = MessagingFunction(
             self,
             "Poller",
@@ -147,7 +134,6 @@ class MessagingStack(Stack):
             limits=configuration.poller,
             concurrency=configuration.poller_concurrency,
             layers=layers,
-            logs_key=logs_key,
             network=network,
             environment={
                 **shared,
@@ -163,19 +149,26 @@ class MessagingStack(Stack):
                 **_waits(configuration),
                 "CANARY_MINUTES": str(configuration.timings.canary_minutes),
                 "MESH_QUESTIONS_A_DAY": str(configuration.timings.mesh_questions_a_day),
+                "ARCHIVE_AFTER_DAYS": str(configuration.retention.archive_after_days),
+                **_archive_lock(configuration),
                 "EVENT_RULE": intake.rule.ref,
+                "INBOX_QUEUE_URL": sending.inbox.queue.queue_url,
+                "MAILBOX_POLL_MINUTES": str(configuration.timings.mailbox_poll_minutes),
+                "MESSAGES_AT_ONCE": str(configuration.poller.messages_at_once),
+                # Without the poller's own, which would be a circle: the age of the inbox queue shows that one.
                 "EVENT_SOURCE_MAPPINGS": ",".join(
                     work.mapping.event_source_mapping_id for work in (*intakes, sending.work)
                 ),
-                "KEYS": ",".join(key.key_arn for key in watched_keys),
+                "KEYS": key.key_arn,
             },
         )
+        sending.inbox.feed(poller)
         poller.allow("events:DescribeRule", on=[intake.rule.attr_arn])
         poller.allow(
             "lambda:GetEventSourceMapping",
             on=[work.mapping.event_source_mapping_arn for work in (*intakes, sending.work)],
         )
-        poller.allow("kms:DescribeKey", on=[key.key_arn for key in watched_keys])
+        poller.allow("kms:DescribeKey", on=[key.key_arn])
 
         storage.grant_read_drop(builder)
         storage.grant_write_messages(builder)
@@ -188,16 +181,19 @@ class MessagingStack(Stack):
         storage.grant_read_messages(sender)
         storage.grant_keep_received(poller)
         storage.grant_reconcile(poller)
+        storage.grant_read_archive(builder)
+        storage.grant_archive(poller, locked=bool(_archive_lock(configuration)))
         storage.grant_list_drop(poller)
         ledger.grant_record(builder)
         ledger.grant_record(sender)
         # A response that names no known message is matched by encounter; the balance counts by status.
-        ledger.grant_record(poller, query=("by_due", "by_encounter", "by_status"))
+        ledger.grant_record(poller, query=("by_attention", "by_time", "by_work"))
         # The builder derives ids; the poller looks up the encounter that a response quotes. The sender needs neither.
         identifiers.grant_read(builder)
         identifiers.grant_read(poller)
         sending.work.grant_send(builder)
         sending.work.grant_send(poller)
+        sending.inbox.grant_send(poller)
         intake.work.grant_send(poller)
         for work in intakes:  # a request that must wait goes back to the same queue
             work.grant_send(builder)
@@ -211,7 +207,7 @@ class MessagingStack(Stack):
         mailboxes.grant_read_credentials(poller)
 
         if configuration.malware_scan is not None:
-            MalwareScan(self, "MalwareScan", drop=storage.drop, key=records_key, builder=builder)
+            MalwareScan(self, "MalwareScan", drop=storage.drop, key=key, builder=builder)
             storage.grant_see_scans(builder)
 
         Schedules(self, "Schedules", configuration=configuration, poller=poller)
@@ -223,6 +219,13 @@ class MessagingStack(Stack):
             alarms.watch_age("Intake", work, oldest=oldest, sender=name)
         sending_failed = alarms.watch_queue(
             "Sending", sending.work, oldest=Duration.minutes(configuration.alarms.send_age_minutes)
+        )
+        alarms.watch_dead_letters("Inbox", sending.inbox)
+        alarms.watch_age(
+            "Inbox",
+            sending.inbox,
+            oldest=Duration.minutes(configuration.alarms.inbox_age_minutes),
+            why="responses stay in MESH meanwhile",
         )
         releases = Releases(self, "Releases", configuration=configuration)
         releases.shift("Builder", builder, unless=[alarms.watch_function("Builder", builder), requests_failed])
@@ -241,20 +244,22 @@ class MessagingStack(Stack):
             alarms.watch_pds()
         for settings in configuration.mailboxes:
             alarms.watch_credentials(settings.mailbox)
-        Dashboard(
-            self,
-            "Watching",
-            configuration=configuration,
-            functions={"builder": builder, "sender": sender, "poller": poller},
-            queues={
-                "intake": intake.work,
-                **{f"intake of {name}": work for name, work in intake.sender_queues.items()},
-                "sending": sending.work,
-            },
-            table=ledger.table,
-            notifications=notifications,
-            alarms=alarms,
-        )
+        if configuration.dashboard:
+            Dashboard(
+                self,
+                "Watching",
+                configuration=configuration,
+                functions={"builder": builder, "sender": sender, "poller": poller},
+                queues={
+                    "intake": intake.work,
+                    **{f"intake of {name}": work for name, work in intake.sender_queues.items()},
+                    "sending": sending.work,
+                    "inbox": sending.inbox,
+                },
+                table=ledger.table,
+                notifications=notifications,
+                alarms=alarms,
+            )
 
         names = {
             "DropBucketName": storage.drop.bucket_name,
@@ -266,6 +271,8 @@ class MessagingStack(Stack):
             "IntakeDeadLetterQueueUrl": intake.work.dead_letters.queue_url,
             "SendQueueUrl": sending.work.queue.queue_url,
             "SendDeadLetterQueueUrl": sending.work.dead_letters.queue_url,
+            "InboxQueueUrl": sending.inbox.queue.queue_url,
+            "InboxDeadLetterQueueUrl": sending.inbox.dead_letters.queue_url,
             "NoticesTopicArn": notifications.topic.topic_arn,
             "NoticePathTopicArn": notifications.path_topic.topic_arn,
             "BuilderFunctionName": builder.function.function_name,
@@ -285,8 +292,7 @@ class MessagingStack(Stack):
                 backfill=configuration.backfill,
                 storage=storage,
                 intake=intake,
-                records_key=records_key,
-                logs_key=logs_key,
+                key=key,
             )
             names["BackfillStateMachineArn"] = backfill.machine_arn
         pipeline_account = configuration.deployment.synthetic_reports_from
@@ -298,7 +304,7 @@ class MessagingStack(Stack):
                 pipeline_account=pipeline_account,
                 storage=storage,
                 ledger=ledger,
-                key=records_key,
+                key=key,
             )
             names["SyntheticReportsRoleArn"] = reports.role.role_arn
         self.outputs = {name: CfnOutput(self, name, value=value) for name, value in names.items()}
@@ -324,6 +330,12 @@ class MessagingStack(Stack):
             allowed_values=None if local else [configuration.mesh_url],
         )
         return str(parameter.value_as_string)
+
+
+def _archive_lock(configuration: Configuration) -> dict[str, str]:
+    """Lock the archive for the audit period, where evidence is locked at all."""
+    locked = configuration.deployment.evidence_lock_days is not None
+    return {"ARCHIVE_LOCK_DAYS": str(configuration.retention.audit_days)} if locked else {}
 
 
 def _waits(configuration: Configuration) -> dict[str, str]:

@@ -122,6 +122,8 @@ def connections(url: str, held: Secrets | None = None) -> MeshConnections:
 class ProductOnMesh(Product):
     """The product over fakes of AWS, and on a real MESH."""
 
+    longest_gzipped = CHUNKING.largest_whole
+
     def __init__(self, url: str, held: Secrets | None = None) -> None:
         super().__init__(drop=None, at=datetime.now(UTC))
         self.connections = connections(url, held)

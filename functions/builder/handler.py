@@ -48,7 +48,9 @@ canary = wiring.build_canary(settings)
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Build the requests; only failed records go back to the queue."""
-    response = process_partial_response(event=event, record_handler=_record, processor=processor, context=context)
+    # A call of SQS that fails at the end fails all records: built again, the messages are only queued.
+    with builder.send_queue.together():
+        response = process_partial_response(event=event, record_handler=_record, processor=processor, context=context)
     return dict(response)
 
 
@@ -58,7 +60,6 @@ def _record(record: SQSRecord) -> None:
         # A sender's own queue carries only plain requests: an envelope there is the sender's text.
         envelope = None if queue_of else _envelope(record.body)
         if (canary_id := _canary(envelope)) and canary.run(canary_id):
-            metrics.add_metric(name="Canaries", unit=MetricUnit.Count, value=1)
             logger.info("Canary passed on to the send queue", event_name="canary.passed_on", canary_id=canary_id)
             return
         if _is_no_request(envelope):

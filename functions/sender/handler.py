@@ -62,5 +62,4 @@ def _end(canary_id: str) -> None:
     except Exception as error:
         logger.error("Canary could not be ended", event_name="canary.failed", extra=describe(error))
         raise
-    metrics.add_metric(name="Canaries", unit=MetricUnit.Count, value=1)
     logger.info("Canary came through", event_name="canary.ended", canary_id=canary_id)

@@ -4,6 +4,8 @@ Alarms about messages are for many failures at once: a single failed message has
 organisation. An alarm's description ends in a link to the runbook's section.
 """
 
+import math
+
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
@@ -26,6 +28,7 @@ SEND_DEADLINE = Duration.hours(3)
 DEAD_LETTER_COUNTS = (10, 100)
 """Counts with alarms of their own: the first alarm, already on, says nothing of the hundredth dead letter."""
 
+_DUE = "reports are due within three hours"
 _FIVE_MINUTES = Duration.minutes(5)
 _HOUR = Duration.hours(1)
 _AT_ONCE = 1
@@ -44,7 +47,7 @@ class Alarms(Construct):
         self._thresholds: AlarmThresholds = configuration.alarms
         self._timings = configuration.timings
         self._due_work_period = Duration.minutes(max(5, 2 * self._timings.due_work_minutes))
-        """The sweep emits a metric at least once in this time: missing data means a fault."""
+        """Two sweeps or more are due in this time."""
         self._action = actions.SnsAction(notifications.topic)
         self.environment_alarms: list[cloudwatch.Alarm] = []
         """Alarms that are about no single mailbox, in order of creation."""
@@ -66,7 +69,6 @@ class Alarms(Construct):
             "Notifications unsent",
             measured("OldestUntoldNotice", by="poller", every=self._due_work_period, statistic="Maximum"),
             threshold=LONGEST_UNSENT_NOTIFICATION.to_seconds(),
-            silence_alarms=True,
             what_to_do=f"A notification has been unsent for {LONGEST_UNSENT_NOTIFICATION.to_minutes():g} minutes. Find "
             "in the poller's log why it cannot publish (topic, key, role). Read the open notifications meanwhile.",
             action=path,
@@ -74,15 +76,7 @@ class Alarms(Construct):
 
     def watch_queue(self, name: str, work: WorkQueue, *, oldest: Duration) -> cloudwatch.Alarm:
         """Alarm on any dead letter (this alarm is returned), on more and old ones, and on work older than `oldest`."""
-        dead_letters = self._alarm(
-            f"{name}DeadLetters",
-            f"{name} dead letters",
-            visible(work.dead_letters, Duration.minutes(1)),
-            # Five tries failed. A dead letter is never normal: the report needs a person.
-            threshold=0,
-            what_to_do=f"Work of {name.lower()} failed on every try and waits in the dead-letter queue until it "
-            "expires. Find the cause in the function's log, mend it, then redrive the queue.",
-        )
+        dead_letters = self.watch_dead_letters(name, work)
         for count in DEAD_LETTER_COUNTS:
             self._alarm(
                 f"{name}DeadLetters{count}",
@@ -117,8 +111,20 @@ class Alarms(Construct):
         self.watch_age(name, work, oldest=oldest)
         return dead_letters
 
-    def watch_age(self, name: str, work: WorkQueue, *, oldest: Duration, sender: str = "") -> None:
-        """Alarm on work older than `oldest`; `sender` names the owner of a sender's own queue."""
+    def watch_dead_letters(self, name: str, work: WorkQueue) -> cloudwatch.Alarm:
+        """Alarm on any dead letter; return the alarm."""
+        return self._alarm(
+            f"{name}DeadLetters",
+            f"{name} dead letters",
+            visible(work.dead_letters, Duration.minutes(1)),
+            # Every try failed. A dead letter is never normal: the report needs a person.
+            threshold=0,
+            what_to_do=f"Work of {name.lower()} failed on every try and waits in the dead-letter queue until it "
+            "expires. Find the cause in the function's log, mend it, then redrive the queue.",
+        )
+
+    def watch_age(self, name: str, work: WorkQueue, *, oldest: Duration, sender: str = "", why: str = _DUE) -> None:
+        """Alarm on work older than `oldest`, and say why; `sender` names the owner of a sender's own queue."""
         waiting = f"{name.lower()} of sender {sender}" if sender else name.lower()
         self._alarm(
             f"{name}Age{sender}",
@@ -126,8 +132,8 @@ class Alarms(Construct):
             age(work.queue, Duration.minutes(1)),
             # Well within the three hours, of which the hold may have used all but a quarter of an hour.
             threshold=oldest.to_seconds(),
-            what_to_do=f"Work of {waiting} has waited longer than {oldest.to_minutes():g} minutes; reports are "
-            "due within three hours. Look for throttling, errors of the function, and an outage of MESH.",
+            what_to_do=f"Work of {waiting} has waited longer than {oldest.to_minutes():g} minutes; {why}. "
+            "Look for throttling, errors of the function, and an outage of MESH.",
         )
 
     def watch_rule(self, rule: events.CfnRule) -> None:
@@ -151,12 +157,12 @@ class Alarms(Construct):
     def watch_enabled_parts(self) -> None:
         """Alarm on rules, event source mappings and keys that are switched off; AWS has no metric for these."""
         for construct_id, what_to_do in (
-            ("RuleEnabled", "The rule that announces dropped requests is disabled or deleted, or AWS does not say. "
+            ("RuleEnabled", "The rule that announces dropped requests is disabled or deleted. "
              "Dropped requests are not built meanwhile. Enable the rule, then look in the drop for unannounced ones."),
-            ("EventSourceMappingsEnabled", "A queue does not feed the function: the mapping is disabled or deleted, or "
-             "AWS does not say. Requests or messages wait on the queue. `gpcm doctor` names it; enable it."),
-            ("KeysEnabled", "A key is disabled or about to be deleted, or AWS does not say. Data under the key "
-             "cannot be read or written. `gpcm doctor` names it; enable it, or cancel the deletion, at once."),
+            ("EventSourceMappingsEnabled", "A queue does not feed the function: the mapping is disabled or deleted. "
+             "Requests or messages wait on the queue. `gpcm doctor` names it; enable it."),
+            ("KeysEnabled", "The key is disabled or about to be deleted. Data under the key cannot be read or written. "
+             "`gpcm doctor` names it; enable it, or cancel the deletion, at once."),
         ):  # fmt: skip
             alarm = self._alarm(
                 construct_id,
@@ -164,12 +170,9 @@ class Alarms(Construct):
                 measured(construct_id, by="poller", every=self._due_work_period, statistic="Minimum"),
                 threshold=1,
                 comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-                silence_alarms=True,
                 what_to_do=what_to_do,
             )
-            # The key may be the one of the notifications topic.
-            alarm.add_alarm_action(actions.SnsAction(self._notifications.path_topic))
-            alarm.add_ok_action(actions.SnsAction(self._notifications.path_topic))
+            self._also_by_path(alarm)
 
     def watch_canary(self) -> None:
         """Alarm if canaries stop coming through."""
@@ -179,7 +182,6 @@ class Alarms(Construct):
             "Canary age",
             measured("CanaryAge", by="poller", every=self._due_work_period, statistic="Maximum"),
             threshold=oldest.to_seconds(),
-            silence_alarms=True,
             what_to_do=f"For {oldest.to_minutes():g} minutes no canary has come through the intake queue, the builder, "
             "the send queue and the sender. Reports may be stuck too. Find where requests wait.",
         )
@@ -265,16 +267,19 @@ class Alarms(Construct):
 
     def watch_schedules(self, mailboxes: tuple[str, ...]) -> None:
         """Alarm if a schedule's work is not done, whether runs fail or never start."""
-        self._silence(
+        sweeps = self._timings.due_work_minutes
+        alarm = self._silence(
             "DueWorkSilent",
             "Due work silent",
             "DueWorkDone",
-            every=Duration.minutes(self._timings.due_work_minutes),
+            every=Duration.minutes(sweeps),
             # The hold leaves a quarter of an hour of the three hours: the alarm may take a third of it.
-            lasting=5,
-            what_to_do="The sweep does not start or does not end. Held reports are not released, notifications are not "
-            "sent, overdue responses are not noticed. Check the poller's errors and throttles, then the schedule.",
+            lasting=math.ceil(self._due_work_period.to_minutes() / sweeps),
+            what_to_do="The sweep does not start, does not end, or cannot measure what the other alarms need. Held "
+            "reports may not be released, notifications not sent, overdue responses not noticed. Check the poller's "
+            "log, errors and throttles, then the schedule.",
         )
+        self._also_by_path(alarm)
         for mailbox in mailboxes:
             self._silence(
                 "MailboxSilent",
@@ -355,7 +360,6 @@ class Alarms(Construct):
             "Drop listing late",
             measured("DropListingAge", by="poller", every=self._due_work_period, statistic="Maximum"),
             threshold=oldest.to_seconds(),
-            silence_alarms=True,
             what_to_do="The hourly listing of the drop does not start, or does not end: a request that S3 does not "
             "announce would not be found. Check the schedule of the drop, then the poller's log.",
         )
@@ -373,10 +377,8 @@ class Alarms(Construct):
         self._alarm(
             "BalanceLate",
             "Balance late",
-            # The sweep always runs, so missing data is as bad as a late balance.
             measured("BalanceLate", by="poller", every=_FIVE_MINUTES, statistic="Maximum"),
             threshold=0,
-            silence_alarms=True,
             what_to_do="Yesterday's balance was not made by 07:00 UTC, so a lost request would not be found. Look in "
             "the poller's log for the nightly runs (03:00 to 06:55 UTC), then run the balance by hand.",
         )
@@ -399,8 +401,8 @@ class Alarms(Construct):
         what_to_do: str,
         lasting: int = _AT_ONCE,
         mailbox: str | None = None,
-    ) -> None:
-        self._alarm(
+    ) -> cloudwatch.Alarm:
+        return self._alarm(
             construct_id,
             section,
             measured(metric, by="poller", mailbox=mailbox, every=every, statistic="SampleCount"),
@@ -411,6 +413,12 @@ class Alarms(Construct):
             mailbox=mailbox,
             what_to_do=what_to_do,
         )
+
+    def _also_by_path(self, alarm: cloudwatch.Alarm) -> None:
+        """Tell of an alarm by the second topic as well: the first one, or the key, may be what is wrong."""
+        path = actions.SnsAction(self._notifications.path_topic)
+        alarm.add_alarm_action(path)
+        alarm.add_ok_action(path)
 
     def _alarm(
         self,
@@ -435,7 +443,7 @@ class Alarms(Construct):
             threshold=threshold,
             comparison_operator=comparison,
             evaluation_periods=lasting,
-            # Missing data usually means an empty queue or an idle function; for some metrics it is the fault itself.
+            # Missing data usually means that there is no bad news; for the signs of life it is the fault itself.
             treat_missing_data=missing.BREACHING if silence_alarms else missing.NOT_BREACHING,
             evaluate_low_sample_count_percentile="ignore" if ignore_few else None,
             alarm_description=f"{what_to_do} Runbook: {self._thresholds.runbook}#{anchor(section)}",

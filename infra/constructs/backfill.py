@@ -9,16 +9,16 @@ from typing import Any
 
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from gpconnect_messaging.drop_keys import JSONATA_CONDITION
 from infra.configuration import Backfill, Configuration
-from infra.constructs.acknowledgement import acknowledge_own_policies, acknowledge_wildcard
-from infra.constructs.functions import LOG_RETENTION, NHS_NUMBERS
+from infra.constructs.acknowledgement import acknowledge, acknowledge_own_policies, acknowledge_wildcard
+from infra.constructs.functions import LOG_RETENTION, LOGS_WITHOUT_KEY, NHS_NUMBERS
 from infra.constructs.intake import Intake
+from infra.constructs.keys import ContentKey
 from infra.constructs.storage import Storage
 
 _MAP = "EachObject"
@@ -39,8 +39,7 @@ class BackfillMachine(Construct):
         backfill: Backfill,
         storage: Storage,
         intake: Intake,
-        records_key: kms.IKey,
-        logs_key: kms.IKey,
+        key: ContentKey,
     ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
@@ -50,10 +49,10 @@ class BackfillMachine(Construct):
             self,
             "Logs",
             retention=LOG_RETENTION[configuration.retention.log_days],
-            encryption_key=logs_key,
             data_protection_policy=NHS_NUMBERS,
             removal_policy=RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY,
         )
+        acknowledge(log_group, "NIST+HIPAA:CloudWatchLogGroupEncrypted", because=LOGS_WITHOUT_KEY)
         self.machine_arn = stack.format_arn(service="states", resource="stateMachine:" + name)
         self._role = iam.Role(
             self,
@@ -69,7 +68,7 @@ class BackfillMachine(Construct):
             ),
         )
         acknowledge_own_policies(self)
-        self._allow_work(name, records_key)
+        self._allow_work(name, key)
         logging_policy = self._allow_logs_and_traces()
         machine = stepfunctions.CfnStateMachine(
             self,
@@ -156,7 +155,7 @@ class BackfillMachine(Construct):
             },
         }
 
-    def _allow_work(self, name: str, records_key: kms.IKey) -> None:
+    def _allow_work(self, name: str, key: ContentKey) -> None:
         stack = Stack.of(self)
         drop, queue = self._storage.drop, self._intake.work.queue
         requests = drop.arn_for_objects("*")
@@ -168,9 +167,9 @@ class BackfillMachine(Construct):
             because="Senders choose the folders of their requests, and write request.json in any letter case, which a "
             "policy cannot fold. The machine asks for the versions of such objects and reads no content.",
         )
-        self._allow(["kms:Decrypt"], records_key.key_arn, through="s3")
+        self._allow(["kms:Decrypt"], key.key_arn, key.through("s3"))
         self._allow(["sqs:SendMessage"], queue.queue_arn)
-        self._allow(["kms:Decrypt", "kms:GenerateDataKey"], self._intake.key.key_arn, through="sqs")
+        self._allow(["kms:Decrypt", "kms:GenerateDataKey"], key.key_arn, key.through("sqs"))
         self._allow(["states:StartExecution"], self.machine_arn)
         for name_of_executions in (name, f"{name}/{_MAP}"):
             executions = stack.format_arn(service="states", resource=f"execution:{name_of_executions}:*")
@@ -211,7 +210,5 @@ class BackfillMachine(Construct):
         )
         return policy
 
-    def _allow(self, actions: list[str], resource: str, *, through: str | None = None) -> None:
-        service = f"{through}.{Stack.of(self).region}.amazonaws.com"
-        conditions = {"StringEquals": {"kms:ViaService": service}} if through else None
+    def _allow(self, actions: list[str], resource: str, conditions: dict[str, Any] | None = None) -> None:
         self._role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[resource], conditions=conditions))

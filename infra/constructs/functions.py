@@ -1,11 +1,10 @@
-"""A Lambda function with a role that starts with permissions for logs and traces only."""
+"""A Lambda function with a role that starts with permissions for logs only."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -30,6 +29,11 @@ NHS_NUMBERS = logs.DataProtectionPolicy(
         logs.DataIdentifier.NHSNUMBER_GB,
         logs.CustomDataIdentifier("nhs-number-alone", "[^0-9][4679][0-9]{2}[ -]?[0-9]{3}[ -]?[0-9]{4}[^0-9]"),
     ],
+)
+
+LOGS_WITHOUT_KEY = (
+    "Logs hold ids, statuses and reasons, no patient's data. The alarms' metrics are in them, and must come when our "
+    "key does not work: CloudWatch encrypts logs under AWS's own key."
 )
 
 LOG_RETENTION = {
@@ -58,7 +62,6 @@ class MessagingFunction(Construct):
         limits: FunctionLimits,
         concurrency: int,
         layers: Layers,
-        logs_key: kms.IKey,
         network: FunctionNetwork,
         environment: Mapping[str, str],
     ) -> None:
@@ -69,10 +72,10 @@ class MessagingFunction(Construct):
             self,
             "Logs",
             retention=LOG_RETENTION[configuration.retention.log_days],
-            encryption_key=logs_key,
             data_protection_policy=NHS_NUMBERS,
             removal_policy=removal,
         )
+        acknowledge(self.log_group, "NIST+HIPAA:CloudWatchLogGroupEncrypted", because=LOGS_WITHOUT_KEY)
         self.role = iam.Role(
             self,
             "Role",
@@ -116,6 +119,12 @@ class MessagingFunction(Construct):
         )
         acknowledge(
             self,
+            "Serverless-LambdaTracing",
+            because="Without a tracer in the code a trace has a run's start and duration, which the log has too. X-Ray "
+            "takes the first run of every second, so it would trace nearly every message.",
+        )
+        acknowledge(
+            self,
             "NIST+HIPAA:LambdaDLQ",
             "Serverless-LambdaDLQ",
             because="Work comes from a queue with a dead-letter queue, or from a schedule whose next run makes up for "
@@ -129,7 +138,6 @@ class MessagingFunction(Construct):
                 because="The account's quota leaves no concurrency to reserve; the queues still limit how many runs "
                 "they start at once.",
             )
-        self._trace()
         network.let_join(self, self.function, self.role)
         self.live = lambda_.Alias(
             self,
@@ -156,24 +164,3 @@ class MessagingFunction(Construct):
         if wildcard_because is not None:
             for resource in on:
                 acknowledge_wildcard(self, resource, because=wildcard_because)
-
-    def _trace(self) -> None:
-        # Not `tracing=`, which adds the permission to the role's policy: AWS cannot limit it to a resource, so it has a
-        # separate policy, whose only finding is acknowledged.
-        resource = self.function.node.default_child
-        if not isinstance(resource, lambda_.CfnFunction):
-            raise TypeError("a function's default child is its resource")
-        resource.tracing_config = lambda_.CfnFunction.TracingConfigProperty(mode="Active")
-        tracing = iam.Policy(
-            self,
-            "Tracing",
-            roles=[self.role],
-            statements=[
-                iam.PolicyStatement(actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"])
-            ],
-        )
-        acknowledge_wildcard(
-            tracing, "*", because="X-Ray has no resource to name: AWS documents only * for sending trace segments."
-        )
-        # The first run needs the permission to write traces.
-        self.function.node.add_dependency(tracing)

@@ -1,7 +1,4 @@
-"""The intake: files in the drop bucket, or whole requests on a queue.
-
-Only these queues and their dead letters may hold personal data, so they have a key of their own.
-"""
+"""The intake: files in the drop bucket, or whole requests on a queue, which may hold personal data."""
 
 from typing import Any
 
@@ -29,18 +26,13 @@ class Intake(Construct):
         *,
         configuration: Configuration,
         drop: s3.IBucket,
-        dead_letter_key: ContentKey,
+        key: ContentKey,
     ) -> None:
         super().__init__(scope, construct_id)
         retention = configuration.retention
-        self.key = key = ContentKey(
-            self, "Key", content="requests on their way in", keep=configuration.keep_data, via=("sqs",)
-        )
-        for target_key in (key, dead_letter_key):
-            target_key.grant_service_delivery("events.amazonaws.com")
+        key.grant_service_delivery("events.amazonaws.com", through="sqs")
         common: dict[str, Any] = {
             "key": key,
-            "dead_letter_key": dead_letter_key,
             "retention": Duration.days(retention.intake_days),
             "dead_letter_retention": Duration.days(retention.intake_dead_letter_days),
             "keep": configuration.keep_data,

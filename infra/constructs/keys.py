@@ -1,10 +1,14 @@
-"""Customer-managed keys, rotated yearly. Every kind of content has a separate key, so a grant opens nothing else.
+"""The customer-managed key, rotated yearly. A grant names the service that holds the content, and opens nothing else.
 
-The account administers a key. IAM policies may allow the use of a key only via the AWS services that the key's policy
-names, so no role can decrypt with the key directly. A service that uses a key without a caller has another statement.
+The account administers the key. IAM policies may allow the use of the key only via the AWS services that the key's
+policy names, so no role can decrypt with the key directly. A service that uses the key without a caller has another
+statement, for the messages of this stack's queues or topics only.
 """
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Stack
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import ArnFormat, Aws, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
@@ -41,23 +45,21 @@ _USE = (
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 )
-_THIS_KEY = ["*"]
-"""In a key policy, `*` is the key itself."""
+_MESSAGES_OF = {"sqs": "aws:sqs:arn", "sns": "aws:sns:topicArn"}
+"""The encryption context by which SQS and SNS bind a ciphertext to the queue or the topic."""
+_PUT = ("kms:Decrypt", "kms:GenerateDataKey")
+SERVICES = ("s3", "dynamodb", "secretsmanager", "sqs", "sns")
+"""The services that hold content under the key."""
 
 
 class ServiceNotNamedError(ValueError):
-    """The key's policy does not name the service: add it to `via` where the key is made."""
+    """The key's policy does not name the service: add it to `SERVICES`."""
 
 
 class ContentKey(kms.Key):
-    """A rotated key that can be used only via the named services (`s3`, `sqs`, …)."""
+    """A rotated key that can be used only via the services that hold content."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, content: str, keep: bool, via: tuple[str, ...] = ()
-    ) -> None:
-        self._via = via
-        region = Stack.of(scope).region
-        services = [f"{service}.{region}.amazonaws.com" for service in via]
+    def __init__(self, scope: Construct, construct_id: str, *, content: str, keep: bool) -> None:
         super().__init__(
             scope,
             construct_id,
@@ -65,53 +67,36 @@ class ContentKey(kms.Key):
             enable_key_rotation=True,
             pending_window=Duration.days(30 if keep else 7),
             removal_policy=RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY,
-            policy=iam.PolicyDocument(statements=_policy(services, for_dynamodb="dynamodb" in via)),
+            policy=iam.PolicyDocument(),
+        )
+        account = [iam.AccountRootPrincipal()]
+        services = [f"{service}.{Stack.of(self).region}.amazonaws.com" for service in SERVICES]
+        self._allow("AdministrationByThisAccount", account, _ADMINISTER)
+        self._allow("UseThroughItsServices", account, _USE, {"StringEquals": {"kms:ViaService": services}})
+        # DynamoDB works on a table in the background under a grant from the principal that creates the table.
+        for_aws = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+        self._allow("GrantToTheDatabase", account, ["kms:CreateGrant"], self.through("dynamodb") | for_aws)
+
+    def grant_service_delivery(self, service: str, *, through: str) -> None:
+        """Let an AWS service of this account encrypt messages for the stack's queues (`sqs`) or topics (`sns`) only."""
+        stack = Stack.of(self)
+        own = stack.format_arn(service=through, resource=f"{stack.stack_name}-*", arn_format=ArnFormat.NO_RESOURCE_NAME)
+        self._allow(
+            f"DeliveriesThrough{through.capitalize()}",
+            [iam.ServicePrincipal(service)],
+            _PUT,
+            {
+                "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+                "ArnLike": {f"kms:EncryptionContext:{_MESSAGES_OF[through]}": own},
+            },
         )
 
-    def grant_service_delivery(self, service: str) -> None:
-        """Let an AWS service of this account encrypt messages for a queue or topic under this key."""
-        self.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="DeliveriesOfAService",
-                principals=[iam.ServicePrincipal(service)],
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=_THIS_KEY,
-                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
-            )
-        )
-
-    def grant_senders_put(self, service: str, senders: list[iam.IPrincipal]) -> None:
+    def grant_senders_put(self, service: str, senders: Sequence[iam.IPrincipal]) -> None:
         """Let senders of this and other accounts encrypt the objects or messages that a resource policy lets them put.
 
         The permission includes Decrypt, which S3 needs to complete a multipart upload, and SQS for every message.
-
-        Raises:
-            ServiceNotNamedError: the key's policy does not name the service.
         """
-        self._require(service)
-        self.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="Senders",
-                principals=senders,
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=_THIS_KEY,
-                conditions={"StringEquals": {"kms:ViaService": f"{service}.{Stack.of(self).region}.amazonaws.com"}},
-            )
-        )
-
-    def grant_logs_encrypt(self) -> None:
-        """Let CloudWatch Logs encrypt this stack's log groups under this key, and no others."""
-        stack = Stack.of(self)
-        groups = stack.format_arn(service="logs", resource=f"log-group:{stack.stack_name}-*")
-        self.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="LogsOfThisStack",
-                principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
-                actions=["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"],
-                resources=_THIS_KEY,
-                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
-            )
-        )
+        self._allow(f"SendersThrough{service.capitalize()}", senders, _PUT, self.through(service))
 
     def grant_via(self, service: str, function: MessagingFunction, *actions: str) -> None:
         """Let a function use the key via one AWS service only.
@@ -119,49 +104,28 @@ class ContentKey(kms.Key):
         Raises:
             ServiceNotNamedError: the key's policy does not name the service.
         """
-        self._require(service)
-        function.allow(
-            *actions,
-            on=[self.key_arn],
-            conditions={"StringEquals": {"kms:ViaService": f"{service}.{Stack.of(self).region}.amazonaws.com"}},
-        )
+        function.allow(*actions, on=[self.key_arn], conditions=self.through(service))
 
-    def _require(self, service: str) -> None:
-        if service not in self._via:
+    def through(self, service: str) -> dict[str, Any]:
+        """Return the conditions of a statement for the use of the key via one service.
+
+        Raises:
+            ServiceNotNamedError: the key's policy does not name the service.
+        """
+        if service not in SERVICES:
             raise ServiceNotNamedError(f"the policy of {self.node.path} does not name {service}")
+        return {"StringEquals": {"kms:ViaService": f"{service}.{Stack.of(self).region}.amazonaws.com"}}
 
-
-def _policy(services: list[str], *, for_dynamodb: bool) -> list[iam.PolicyStatement]:
-    statements = [
-        iam.PolicyStatement(
-            sid="AdministrationByThisAccount",
-            principals=[iam.AccountRootPrincipal()],
-            actions=list(_ADMINISTER),
-            resources=_THIS_KEY,
-        )
-    ]
-    if services:
-        statements.append(
+    def _allow(
+        self,
+        sid: str,
+        principals: Sequence[iam.IPrincipal],
+        actions: Sequence[str],
+        conditions: Mapping[str, Any] | None = None,
+    ) -> None:
+        # In a key policy, `*` is the key itself.
+        self.add_to_resource_policy(
             iam.PolicyStatement(
-                sid="UseThroughItsServices",
-                principals=[iam.AccountRootPrincipal()],
-                actions=list(_USE),
-                resources=_THIS_KEY,
-                conditions={"StringEquals": {"kms:ViaService": services}},
+                sid=sid, principals=list(principals), actions=list(actions), resources=["*"], conditions=conditions
             )
         )
-    if for_dynamodb:
-        # DynamoDB works on a table in the background under a grant from the principal that creates the table.
-        statements.append(
-            iam.PolicyStatement(
-                sid="GrantToTheDatabase",
-                principals=[iam.AccountRootPrincipal()],
-                actions=["kms:CreateGrant"],
-                resources=_THIS_KEY,
-                conditions={
-                    "StringEquals": {"kms:ViaService": [name for name in services if name.startswith("dynamodb.")]},
-                    "Bool": {"kms:GrantIsForAWSResource": "true"},
-                },
-            )
-        )
-    return statements

@@ -10,11 +10,11 @@ from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey
 
 _INDEXES = {
-    "by_encounter": ("encounter_key", "created_at"),
-    "by_status": ("status_shard", "changed_at"),
-    "by_due": ("due_shard", "due_at"),
-    "by_time": ("time_shard", "at"),
+    "by_work": ("work_shard", "work_at", ("statuses", "mailbox", "notify_at", "untold_since")),
+    "by_attention": ("attention_shard", "attention_at", ("statuses", "mailbox")),
+    "by_time": ("time_shard", "at", ("encounter_key", "mailbox")),
 }
+"""The keys of the indexes, and the other attributes that they show (`gpconnect_messaging.ledger.table`)."""
 
 
 class Ledger(Construct):
@@ -45,17 +45,19 @@ class Ledger(Construct):
             because="The table can be restored to any second of the last 35 days, and production refuses to delete it. "
             "Longer copies need the organisation's AWS Backup plan, which selects the table by the tag product.",
         )
-        for name, (partition, sort) in _INDEXES.items():
+        for name, (partition, sort, shown) in _INDEXES.items():
             self.table.add_global_secondary_index(
                 index_name=name,
                 partition_key=_string(partition),
                 sort_key=_string(sort),
-                projection_type=dynamodb.ProjectionType.ALL,
+                projection_type=dynamodb.ProjectionType.INCLUDE,
+                non_key_attributes=list(shown),
             )
 
     def grant_record(self, function: MessagingFunction, *, query: tuple[str, ...] = ()) -> None:
         """Let a function read and record events, without deleting or scanning, and query the indexes in `query`."""
         function.allow(
+            "dynamodb:BatchGetItem",
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "dynamodb:Query",

@@ -17,19 +17,13 @@ from infra.constructs.secrets import unrotated_secret
 class Mailboxes(Construct):
     """A parameter and a secret for every sending mailbox, and the environment's shared secret."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration, key: ContentKey) -> None:
         super().__init__(scope, construct_id)
         self.parameter_prefix = f"/{configuration.path}/mailboxes"
         self.secret_prefix = f"{configuration.path}/mailboxes"
         self.mesh_secret_name = f"{configuration.path}/mesh"
         self._keep = configuration.keep_data
-        self.key = ContentKey(
-            self,
-            "SecretsKey",
-            content="credentials of mailboxes, of MESH and of PDS",
-            keep=self._keep,
-            via=("secretsmanager",),
-        )
+        self._key = key
         for settings in configuration.mailboxes:
             ssm.StringParameter(
                 self,
@@ -81,7 +75,7 @@ class Mailboxes(Construct):
             "outgrow a role's policy at about eighty mailboxes.",
         )
         function.allow("secretsmanager:GetSecretValue", on=[self._mesh.secret_arn])
-        self.key.grant_via("secretsmanager", function, "kms:Decrypt")
+        self._key.grant_via("secretsmanager", function, "kms:Decrypt")
 
     def _secret(self, construct_id: str, *, name: str, description: str, field: str) -> secretsmanager.Secret:
         return unrotated_secret(
@@ -90,7 +84,7 @@ class Mailboxes(Construct):
             name=name,
             description=description,
             field=field,
-            key=self.key,
+            key=self._key,
             keep=self._keep,
             because="NHS England issues this credential and offers no interface to change it: a person asks for a new "
             "value and puts it here.",

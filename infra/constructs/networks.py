@@ -10,7 +10,7 @@ from infra.configuration import Configuration, Network
 from infra.constructs.acknowledgement import acknowledge, acknowledge_wildcard
 
 _GATEWAYS = ("s3", "dynamodb")
-_INTERFACES = ("sqs", "sns", "ssm", "secretsmanager", "logs", "xray", "monitoring", "events", "lambda", "kms")
+_INTERFACES = ("sqs", "sns", "ssm", "secretsmanager", "logs", "monitoring", "events", "lambda", "kms")
 """AWS services that the functions call, by the last part of the endpoints' names."""
 
 _JOIN = (

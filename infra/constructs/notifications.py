@@ -1,7 +1,7 @@
 """The notifications topic, to which functions and alarms publish, and the subscriptions to it.
 
 Notifications go to the organisation's contacts, by the attribute `route`: the mailbox, and whether it is the
-first delivery or an escalation. A second topic, under another key, carries alarms about the first one.
+first delivery or an escalation. A second topic, without our key, carries alarms about the first one.
 """
 
 from aws_cdk import Aws
@@ -21,19 +21,21 @@ FIRST, ESCALATION = "first", "escalation"
 class Notifications(Construct):
     """The notifications topic with the contacts' subscriptions, and the topic of alarms about it."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration, key: ContentKey) -> None:
         super().__init__(scope, construct_id)
-        self.key = ContentKey(
-            self, "Key", content="notifications to people", keep=configuration.keep_data, via=("sns",)
-        )
-        self.topic = self._topic("Topic", self.key)
+        self._key = key
+        self.topic = self._topic("Topic", key)
+        key.grant_service_delivery("cloudwatch.amazonaws.com", through="sns")
         for contact, filter_policy in filters_by_contact(configuration).items():
             self.topic.add_subscription(_subscription(contact, filter_policy))
         # A failure of the topic, or of the key, would silence the alarm about it.
-        self.path_key = ContentKey(
-            self, "PathKey", content="alarms of the notification path", keep=configuration.keep_data, via=("sns",)
+        self.path_topic = self._topic("PathTopic")
+        acknowledge(
+            self.path_topic,
+            "NIST+HIPAA:SNSEncryptedKMS",
+            because="It carries the texts of alarms, which are in this repository. It must work when the key does not, "
+            "so SNS encrypts its disks with AWS's own keys.",
         )
-        self.path_topic = self._topic("PathTopic", self.path_key)
         for contact in (*configuration.contacts, *configuration.escalation_contacts):
             self.path_topic.add_subscription(_subscription(contact))
         acknowledge(
@@ -43,7 +45,7 @@ class Notifications(Construct):
             "keeps every notification, while a queue of undelivered e-mails would have no other reader.",
         )
 
-    def _topic(self, construct_id: str, key: ContentKey) -> sns.Topic:
+    def _topic(self, construct_id: str, key: ContentKey | None = None) -> sns.Topic:
         topic = sns.Topic(self, construct_id, display_name="GP Connect Messaging", master_key=key, enforce_ssl=True)
         # A topic policy, here for TLS, replaces the default one that lets alarms publish; and SNS's own key cannot be
         # opened to CloudWatch. Without these two grants alarms stay silent.
@@ -56,13 +58,12 @@ class Notifications(Construct):
                 conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
             )
         )
-        key.grant_service_delivery("cloudwatch.amazonaws.com")
         return topic
 
     def grant_publish(self, function: MessagingFunction) -> None:
         """Let a function publish notifications."""
         function.allow("sns:Publish", on=[self.topic.topic_arn])
-        self.key.grant_via("sns", function, "kms:Decrypt", "kms:GenerateDataKey")
+        self._key.grant_via("sns", function, "kms:Decrypt", "kms:GenerateDataKey")
 
 
 Filter = dict[str, sns.SubscriptionFilter]

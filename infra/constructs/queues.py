@@ -24,23 +24,22 @@ class WorkQueue(Construct):
         construct_id: str,
         *,
         key: ContentKey,
-        dead_letter_key: ContentKey,
         limits: QueueFunctionLimits,
         retention: Duration,
         dead_letter_retention: Duration,
         keep: bool,
+        visibility: Duration | None = None,
+        maximum_receives: int = MAXIMUM_RECEIVES,
         queue_name: str | None = None,
         dead_letters: sqs.Queue | None = None,
     ) -> None:
-        """`dead_letters` is an existing dead-letter queue; None: the queue gets a new one."""
+        """`dead_letters` is an existing dead-letter queue; None: a new one. `visibility` None is Lambda's advice."""
         super().__init__(scope, construct_id)
-        if key is dead_letter_key:
-            raise ValueError("the dead-letter queue needs another key than the queue")
         self._limits = limits
         self._key = key
         removal = RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY
         self.shares_dead_letters = dead_letters is not None
-        self.dead_letters = dead_letters or self._dead_letters(dead_letter_key, dead_letter_retention, removal)
+        self.dead_letters = dead_letters or self._dead_letters(dead_letter_retention, removal)
         self.queue = sqs.Queue(
             self,
             "Queue",
@@ -49,18 +48,18 @@ class WorkQueue(Construct):
             encryption_master_key=key,
             enforce_ssl=True,
             retention_period=retention,
-            visibility_timeout=Duration.seconds(VISIBILITY_IN_TIMEOUTS * limits.timeout_seconds),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=MAXIMUM_RECEIVES),
+            visibility_timeout=visibility or Duration.seconds(VISIBILITY_IN_TIMEOUTS * limits.timeout_seconds),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=maximum_receives),
             removal_policy=removal,
         )
 
-    def _dead_letters(self, key: ContentKey, retention: Duration, removal: RemovalPolicy) -> sqs.Queue:
+    def _dead_letters(self, retention: Duration, removal: RemovalPolicy) -> sqs.Queue:
         queue = sqs.Queue(
             self,
             "DeadLetters",
-            encryption=sqs.QueueEncryption.KMS,
-            # EventBridge puts announcements here if the queue's key is disabled.
-            encryption_master_key=key,
+            # Not our key: EventBridge puts announcements here when that key is disabled. What SQS itself moves here
+            # stays encrypted under the queue's key.
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=retention,
             removal_policy=removal,

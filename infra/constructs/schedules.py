@@ -1,4 +1,4 @@
-"""Schedules of the poller: every mailbox, the sweep, the listing of the drop, and the daily balance."""
+"""Schedules of the poller: every mailbox, the sweep, the listing of the drop, the daily balance, and the archive."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from infra.constructs.functions import MessagingFunction
 
 
 class Schedules(Construct):
-    """A schedule for every mailbox, and for the sweep, the listing of the drop, and the daily balance."""
+    """A schedule for every mailbox, and for the sweep, the listing of the drop, the daily balance, and the archive."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, configuration: Configuration, poller: MessagingFunction
@@ -45,6 +45,8 @@ class Schedules(Construct):
         # and Lambda does not retry a failed one.
         at_night = scheduler.ScheduleExpression.cron(minute="0/5", hour="3-6")
         self._when(at_night, "Reconcile", {"task": "reconcile"})
+        # Before the balance, and as often.
+        self._when(scheduler.ScheduleExpression.cron(minute="0/5", hour="0-2"), "Archive", {"task": "archive"})
 
     def _every(self, interval: Duration, construct_id: str, task: dict[str, Any]) -> None:
         self._when(scheduler.ScheduleExpression.rate(interval), construct_id, task)

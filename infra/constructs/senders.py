@@ -35,7 +35,7 @@ class Senders(Construct):
         configuration: Configuration,
         storage: Storage,
         intake: Intake,
-        records_key: ContentKey,
+        key: ContentKey,
     ) -> None:
         super().__init__(scope, construct_id)
         self._parameters: list[ssm.StringParameter] = []
@@ -84,7 +84,7 @@ class Senders(Construct):
         if configuration.malware_scan is not None:
             everywhere.append(drop.arn_for_objects(VALIDATION_OBJECT))  # GuardDuty's test object
         drop.add_to_resource_policy(_deny("s3:PutObject", not_resources=everywhere))
-        records_key.grant_senders_put("s3", _principals(arn for sender in senders for arn in sender.principals))
+        key.grant_senders_put("s3", _principals(arn for sender in senders for arn in sender.principals))
 
         roles = {arn for sender in senders for arn in sender.principals if not arn.endswith(_ACCOUNT)}
         # On the shared queue a sender could forge S3's event.
@@ -100,7 +100,7 @@ class Senders(Construct):
                 )
         if intake.sender_queues:
             queue_arns = (arn for sender in senders if sender.queue for arn in sender.principals)
-            intake.key.grant_senders_put("sqs", _principals(queue_arns))
+            key.grant_senders_put("sqs", _principals(queue_arns))
 
     def grant_read(self, function: MessagingFunction) -> None:
         """Let a function read the mailboxes of every sender."""

@@ -1,4 +1,6 @@
-"""The send queue: ids of messages to upload to MESH, in message groups by mailbox for fairness."""
+"""The queues of ids: of messages to send, and of messages to collect, in message groups by mailbox for fairness."""
+
+from typing import Any
 
 from aws_cdk import Duration
 from constructs import Construct
@@ -7,25 +9,31 @@ from infra.configuration import Configuration
 from infra.constructs.keys import ContentKey
 from infra.constructs.queues import WorkQueue
 
+_INBOX_RECEIVES = 10
+"""The sixth quarantines a message; more, for those that do not reach the function."""
+_SPARE_SECONDS = 30
+
 
 class Sending(Construct):
-    """The send queue."""
+    """The send queue and the inbox queue, under one key."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, configuration: Configuration, dead_letter_key: ContentKey
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration, key: ContentKey) -> None:
         super().__init__(scope, construct_id)
         retention = configuration.retention
-        self.key = ContentKey(
-            self, "Key", content="ids of messages to send", keep=configuration.keep_data, via=("sqs",)
-        )
-        self.work = WorkQueue(
+        common: dict[str, Any] = {
+            "key": key,
+            "retention": Duration.days(retention.send_days),
+            "dead_letter_retention": Duration.days(retention.send_dead_letter_days),
+            "keep": configuration.keep_data,
+        }
+        self.work = WorkQueue(self, "Work", limits=configuration.sender, **common)
+        self.inbox = WorkQueue(
             self,
-            "Work",
-            key=self.key,
-            dead_letter_key=dead_letter_key,
-            limits=configuration.sender,
-            retention=Duration.days(retention.send_days),
-            dead_letter_retention=Duration.days(retention.send_dead_letter_days),
-            keep=configuration.keep_data,
+            "Inbox",
+            limits=configuration.poller,
+            # Not Lambda's advice: a killed run's messages need not wait longer than for the next poll, and the other
+            # reason, throttling, cannot happen: the concurrency is reserved (ADR 56).
+            visibility=Duration.seconds(configuration.poller.timeout_seconds + _SPARE_SECONDS),
+            maximum_receives=_INBOX_RECEIVES,
+            **common,
         )

@@ -16,8 +16,9 @@ from infra.constructs.keys import ContentKey
 PAYLOAD = ("requests", "received", "warnings", "comparisons")
 """Folders of the evidence bucket that are kept as long as payloads."""
 BALANCES = "balances"
-AUDIT = ("receipts", BALANCES)
-"""Folders that are kept as long as the audit trail: they list received requests without clinical content."""
+ARCHIVE = ("archive", "archive-index")
+AUDIT = ("receipts", BALANCES, *ARCHIVE)
+"""Folders that are kept as long as the audit trail: they have no clinical content."""
 RECKONINGS = "reckonings"
 """Folder of the parts of a balance: ids, statuses and times, needed until the balance is made."""
 
@@ -217,14 +218,27 @@ class Storage(Construct):
 
     def grant_reconcile(self, function: MessagingFunction) -> None:
         """Let a function count receipts, and keep and read balances and their parts."""
-        function.allow(
-            "s3:ListBucket",
-            on=[self.evidence.bucket_arn],
-            conditions={"StringLike": {"s3:prefix": "receipts/*"}},
-        )
+        # Not only `receipts/`: the archive needs it without a prefix, and a narrower one beside it narrows nothing.
+        function.allow("s3:ListBucket", on=[self.evidence.bucket_arn])
         for folder in (BALANCES, RECKONINGS):
             self._write(function, self.evidence, folder)
             self._read(function, self.evidence, folder)
+
+    def grant_read_archive(self, function: MessagingFunction) -> None:
+        """Let a function find archived encounters."""
+        for folder in ARCHIVE:
+            self._read(function, self.evidence, folder)
+        # Without ListBucket S3 responds 403 for an id that is not archived.
+        function.allow("s3:ListBucket", on=[self.evidence.bucket_arn])
+
+    def grant_archive(self, function: MessagingFunction, *, locked: bool) -> None:
+        """Let a function write the archive, and lock it where evidence is locked."""
+        self.grant_read_archive(function)
+        for folder in ARCHIVE:
+            self._write(function, self.evidence, folder)
+        if locked:
+            segments = self.evidence.arn_for_objects("archive/*")
+            function.allow("s3:PutObjectRetention", on=[segments], wildcard_because=_reason_for_wildcard("archive"))
 
     def _read(self, function: MessagingFunction, bucket: s3.Bucket, folder: str) -> None:
         objects = bucket.arn_for_objects(f"{folder}/*")

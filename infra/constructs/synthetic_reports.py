@@ -1,6 +1,7 @@
 """Role for synthetic reports: the pipeline sends reports about test people, to test a release."""
 
-from aws_cdk import Stack
+from typing import Any
+
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -29,7 +30,6 @@ class SyntheticReports(Construct):
         key: ContentKey,
     ) -> None:
         super().__init__(scope, construct_id)
-        region = Stack.of(self).region
         self.role = iam.Role(
             self,
             "Role",
@@ -44,11 +44,10 @@ class SyntheticReports(Construct):
         objects = storage.drop.arn_for_objects(f"{SYNTHETIC}/*")
         acknowledge_wildcard(self, objects, because="A synthetic report is a new object of this folder.")
         self._allow(["s3:PutObject"], objects)
-        self._allow(["kms:GenerateDataKey"], key.key_arn, through=f"s3.{region}.amazonaws.com")
+        self._allow(["kms:GenerateDataKey"], key.key_arn, conditions=key.through("s3"))
         self._allow(["dynamodb:BatchGetItem"], ledger.table.table_arn)
         self._allow(["dynamodb:Query"], f"{ledger.table.table_arn}/index/by_time")
-        self._allow(["kms:Decrypt"], key.key_arn, through=f"dynamodb.{region}.amazonaws.com")
+        self._allow(["kms:Decrypt"], key.key_arn, conditions=key.through("dynamodb"))
 
-    def _allow(self, actions: list[str], resource: str, *, through: str | None = None) -> None:
-        conditions = {"StringEquals": {"kms:ViaService": through}} if through else None
+    def _allow(self, actions: list[str], resource: str, *, conditions: dict[str, Any] | None = None) -> None:
         self.role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[resource], conditions=conditions))

@@ -25,10 +25,13 @@ from infra.cost.bill import (
     MILLION,
     Assumptions,
     Bill,
+    Quantities,
     bill,
     multiply_quantities,
     quantities_of_endpoints,
+    quantities_of_keeping,
     quantities_of_message,
+    quantities_of_metrics,
     quantities_of_month,
     with_changes,
 )
@@ -37,7 +40,7 @@ from infra.cost.prices import Prices
 from infra.cost.usage import Measurement
 
 USUAL = "held"
-"""The kind of message in production, unless a mailbox's settings differ."""
+"""The kind of message in production, unless a mailbox's settings differ: held, and looked up in PDS."""
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _BEGIN, _END = "<!-- begin: {} -->", "<!-- end: {} -->"
@@ -82,19 +85,20 @@ class CostReport:
         self.table = table
         self.assumptions = assumptions
         self.messages = messages
-        self.kinds = {
-            kind: bill(
-                multiply_quantities(quantities_of_message(message, measurement.fixed, assumptions), messages), table
-            )
-            for kind, message in measurement.kinds.items()
-        }
+
+        def of_all(quantities: Quantities) -> Bill:
+            return bill(multiply_quantities(quantities, messages), table)
+
+        fixed, kinds = measurement.fixed, measurement.kinds.items()
+        self.moving = {name: of_all(quantities_of_message(kind, fixed, assumptions)) for name, kind in kinds}
+        """What moving and recording costs, by kind of message."""
+        self.keeping = {name: of_all(quantities_of_keeping(kind, assumptions)) for name, kind in kinds}
+        """What keeping the history for as long as the audit demands costs, by kind of message."""
         self.month = bill(quantities_of_month(measurement, assumptions, mailboxes=mailboxes), table)
-        self.endpoints = bill(quantities_of_endpoints(interfaces=10, zones=2), table)
-        self.orchestration = bill(multiply_quantities(our_orchestration(measurement.kinds[USUAL]), messages), table)
-        self.peers = {
-            peer.name: (bill(multiply_quantities(peer.message, messages), table), bill(peer.month, table))
-            for peer in PEERS
-        }
+        self.metrics = bill(quantities_of_metrics(fixed, mailboxes), table)
+        self.endpoints = bill(quantities_of_endpoints(interfaces=9, zones=2), table)
+        self.orchestration = of_all(our_orchestration(measurement.kinds[USUAL]))
+        self.peers = {peer.name: (of_all(peer.message), bill(peer.month, table)) for peer in PEERS}
 
     def as_json(self) -> dict[str, Any]:
         """Return the costs in dollars, for a program."""
@@ -102,8 +106,10 @@ class CostReport:
             "messages": self.messages,
             "measured_on": self.measurement.measured_on.isoformat(),
             "assumptions": asdict(self.assumptions),
-            "kinds": {kind: _as_json(cost) for kind, cost in self.kinds.items()},
+            "moving": {kind: _as_json(cost) for kind, cost in self.moving.items()},
+            "keeping": {kind: _as_json(cost) for kind, cost in self.keeping.items()},
             "idle_month": _as_json(self.month),
+            "metrics_of_messages_month": _as_json(self.metrics),
             "endpoints_month": _as_json(self.endpoints),
             "orchestration": _as_json(self.orchestration),
             "peers": {
@@ -118,13 +124,12 @@ class CostReport:
         lines = [
             f"{self.messages:,} messages, measured on {self.measurement.measured_on} ({self.measurement.machine}):"
         ]
-        for kind, cost in self.kinds.items():
-            parts = ", ".join(f"{name} {usd:,.2f}" for name, usd in list(cost.by_service(self.table).items())[:4])
-            lines.append(f"  {kind:14} ${cost.usd:10,.2f}   {parts}")
+        for what, costs in (("moving and recording", self.moving), ("keeping", self.keeping)):
+            lines += [f" {what}", *(self._summary(f"  {kind}", cost) for kind, cost in costs.items())]
         lines += [
-            f"an idle month  ${self.month.usd:10,.2f}   "
-            + ", ".join(f"{name} {usd:,.2f}" for name, usd in list(self.month.by_service(self.table).items())[:4]),
-            f"with a network ${self.endpoints.usd:10,.2f}   more a month: ten interface endpoints in two zones",
+            self._summary("an idle month", self.month),
+            f"with messages  ${self.metrics.usd:10,.2f}   more a month at most: metrics, by the hour",
+            f"with a network ${self.endpoints.usd:10,.2f}   more a month: nine interface endpoints in two zones",
             "",
             f"What moves a message from step to step, for {self.messages:,} messages and for an idle month:",
             f"  ${self.orchestration.usd:10,.2f}                this design: queues, events and runs",
@@ -137,6 +142,10 @@ class CostReport:
             f"Prices of {self.table.region}, none confirmed with AWS. Worked out, least sure: {', '.join(unsure)}.",
         ]
         return lines
+
+    def _summary(self, name: str, cost: Bill) -> str:
+        parts = ", ".join(f"{name} {usd:,.2f}" for name, usd in list(cost.by_service(self.table).items())[:4])
+        return f"{name:14} ${cost.usd:10,.2f}   {parts}"
 
 
 def write_tables(measurement: Measurement, table: Prices, assumptions: Assumptions, docs: Path = DOCS) -> None:
@@ -151,8 +160,10 @@ def tables(measurement: Measurement, table: Prices, assumptions: Assumptions) ->
     count = CostReport(measurement, table, assumptions, messages=MILLION, mailboxes=1)
     return [
         ("million", "cost.md", _million(count)),
-        ("lines", "cost.md", _lines(count.kinds[USUAL], table)),
+        ("moving", "cost.md", _lines(count.moving[USUAL], table)),
+        ("keeping", "cost.md", _lines(count.keeping[USUAL], table)),
         ("month", "cost.md", _lines(count.month, table)),
+        ("more", "cost.md", _more(count)),
         ("peers", "cost.md", _peers(count)),
         ("prices", "cost.md", _prices(table)),
         ("rates", "scale.md", _rates(measurement, assumptions)),
@@ -176,16 +187,27 @@ def _rates(measurement: Measurement, assumptions: Assumptions) -> str:
 
 
 def _million(count: CostReport) -> str:
-    services = list(dict.fromkeys(name for cost in count.kinds.values() for name in cost.by_service(count.table)))
-    names = list(count.kinds)
+    names = list(count.moving)
     rows = [f"| | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
-    by_kind = {kind: cost.by_service(count.table) for kind, cost in count.kinds.items()}
-    rows += [
-        f"| {service} | {' | '.join(f'{by_kind[kind].get(service, 0):,.2f}' for kind in names)} |"
-        for service in services
-    ]
-    rows.append(f"| **a million messages** | {' | '.join(f'**{cost.usd:,.2f}**' for cost in count.kinds.values())} |")
+    for what, costs in (("moving and recording", count.moving), ("keeping for eight years", count.keeping)):
+        by_kind = [cost.by_service(count.table) for cost in costs.values()]
+        rows += [
+            f"| {service} | {' | '.join(f'{services.get(service, 0):,.2f}' for services in by_kind)} |"
+            for service in dict.fromkeys(name for services in by_kind for name in services)
+        ]
+        rows.append(f"| **{what}** | {' | '.join(f'**{cost.usd:,.2f}**' for cost in costs.values())} |")
     return "\n".join(rows)
+
+
+def _more(count: CostReport) -> str:
+    metrics = sum(line.quantity for line in count.metrics.lines)
+    return (
+        f"A month with messages in every hour has {metrics:,.0f} metrics more: "
+        f"{count.metrics.usd:,.2f} dollars. An hour without messages is not charged.\n\n"
+        "In a network of the organisation's own (`deployment.network`), nine interface endpoints in two zones come to "
+        f"{count.endpoints.usd:,.2f} more;\nthe NAT gateway or the Health and Social Care Network behind it is the "
+        "organisation's."
+    )
 
 
 def _lines(cost: Bill, table: Prices) -> str:

@@ -18,6 +18,7 @@ MILLION = 1_000_000
 GIGABYTE = 2**30
 HOURS_A_MONTH = 730
 MINUTES_A_MONTH = HOURS_A_MONTH * 60
+DAYS_A_MONTH = HOURS_A_MONTH / 24
 _QUEUE_FED = ("builder", "sender")
 _CANARY = Use(
     calls={
@@ -45,35 +46,52 @@ class Assumptions:
     """How long a function waits for a call of an AWS service."""
     mesh_call_seconds: float = 0.2
     """How long a function waits for a call of MESH."""
+    pds_call_seconds: float = 0.2
+    """How long the builder waits for an answer of PDS."""
     uploads: float = 1
     """MESH calls of the sender for a message."""
-    collections: float = 4
-    """MESH calls of the poller for a message: it downloads and acknowledges two responses."""
+    collections: float = 5
+    """MESH calls of the poller for a message: it downloads and acknowledges two responses, and asks where MESH routed
+    the message."""
     collected_at_once: float = 4
-    """How many of these calls the poller makes in parallel, when many messages wait."""
+    """How many messages the poller collects in parallel, when many wait. It waits for AWS in parallel, too."""
     slower: float = 1.0
     """Factor by which computing takes longer on Lambda than on the measuring machine."""
-    traced: float = 0.05
-    """The share of runs that X-Ray traces, besides one a second."""
     bucket_key_share: float = 0.01
     """The share of S3's requests that reach KMS: a bucket key saves up to 99 in 100."""
     platform_log_bytes: float = 600
     """Bytes that Lambda itself logs for a run (START and REPORT)."""
     document_bytes: float = 100_000
     """Bytes by which a usual document is larger than the measured one."""
+    compression: float = 0.76
+    """The share of a message that is left when it goes out compressed: nothing but base64 is taken out of a PDF."""
+    compression_at_rest: float = 0.76
+    """The same share of the stored message, which is what is sent."""
     scanned: float = 0
     """1 if GuardDuty scans the drop (`malware_scan`): the request and the document of a message."""
     payload_months: float = 1
     """How long payloads are kept."""
     audit_months: float = 96
-    """How long the ledger's rows are kept."""
+    """How long a message's history is kept."""
+    ever_months: float = 240
+    """How long rows without an end are kept."""
+    archive_bytes: float = 640
+    """A message's bytes in the archive, with the index: 520 and 120 for held reports; 0: the table keeps everything."""
+    archive_after_days: float = 142
+    """How long the table keeps what goes into the archive: 120 days, half a month more on average, and the grace."""
+    archive_writes: float = 6
+    """The items of a message that the archiver lets expire."""
     log_months: float = 3
     idle_receives_a_month: float = 648_000
     """Receives of an empty queue that Lambda reads: five pollers that ask every 20 seconds."""
     canaries_a_month: float = 2_920
     """One every quarter of an hour (`timings.canary_minutes`)."""
+    key_requests_of_a_canary: float = 6
+    """Requests of KMS: two queues that encrypt and decrypt, and the ledger for the builder and the sender."""
     key_reuse_seconds: float = 300
     """How long SQS, SNS and DynamoDB use a data key before they ask KMS for another."""
+    secrets_of_a_poll: float = 2
+    """The mailbox's credentials and MESH's, which a poll reads again after five minutes."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +143,9 @@ def multiply_quantities(quantities: Quantities, factor: float) -> Quantities:
 
 
 def quantities_of_use(
-    use: Use, memory_megabytes: Mapping[str, int], assumptions: Assumptions, mesh: Mapping[str, float]
+    use: Use, memory_megabytes: Mapping[str, int], assumptions: Assumptions, waits: Mapping[str, float] | None = None
 ) -> Quantities:
-    """Calculate the quantities of measured use. `mesh` has the number of MESH calls that every function waits for."""
+    """Calculate the quantities of measured use. `waits` has the seconds that a function waits for others than AWS."""
     calls: dict[str, float] = defaultdict(float)
     for counts in use.calls.values():
         for action, count in counts.items():
@@ -135,7 +153,7 @@ def quantities_of_use(
     runs = {name: measured.runs for name, measured in use.runs.items()}
     s3_put = calls["s3:PUT"] + calls["s3:POST"] + calls["s3:LIST GET"] + calls["s3:LIST POST"]
     s3_get = calls["s3:GET"] + calls["s3:HEAD"] + calls["s3:LIST HEAD"]
-    sent_to_queues = calls["sqs:SendMessage"]
+    sent_to_queues = calls["sqs:SendMessage"] + calls["sqs:SendMessageBatch"]
     # Lambda receives and deletes a batch for every run that a queue triggers.
     received = 2 * sum(runs.get(name, 0) for name in _QUEUE_FED)
     logs = (use.log_bytes + assumptions.platform_log_bytes * sum(runs.values())) / GIGABYTE
@@ -143,7 +161,7 @@ def quantities_of_use(
     return {
         "lambda_request": sum(runs.values()),
         "lambda_gb_second": sum(
-            seconds(use, name, memory, assumptions, mesh.get(name, 0)) * memory / 1024
+            seconds(use, name, memory, assumptions, (waits or {}).get(name, 0)) * memory / 1024
             for name, memory in memory_megabytes.items()
         ),
         "dynamodb_write_unit": use.write_units,
@@ -159,29 +177,40 @@ def quantities_of_use(
         "logs_gb": logs,
         "logs_masked_gb": logs,
         "logs_gb_month": logs * assumptions.log_months,
-        "xray_trace": sum(runs.values()) * assumptions.traced,
     }
 
 
-def seconds(use: Use, function: str, memory_megabytes: int, assumptions: Assumptions, mesh_calls: float) -> float:
-    """Calculate a function's duration: computing on a share of a processor, plus waiting for calls."""
+def seconds(use: Use, function: str, memory_megabytes: int, assumptions: Assumptions, waits: float) -> float:
+    """Calculate a function's duration: computing on a share of a processor, plus waiting for AWS and for others."""
     runs = use.runs.get(function)
     computing = runs.seconds * assumptions.slower if runs else 0.0
     share = min(memory_megabytes / _MEGABYTES_OF_A_VCPU, 1.0)
-    waiting = (
-        sum(use.calls.get(function, {}).values()) * assumptions.aws_call_seconds
-        + mesh_calls * assumptions.mesh_call_seconds
-    )
-    return computing / share + waiting
+    return computing / share + sum(use.calls.get(function, {}).values()) * assumptions.aws_call_seconds + waits
+
+
+def waits_of_message(message: Message, assumptions: Assumptions) -> dict[str, float]:
+    """Return the seconds that every function waits for MESH and PDS, less what the poller's threads wait together."""
+    collecting = assumptions.collections * assumptions.mesh_call_seconds
+    aws = sum(message.use.calls.get("poller", {}).values()) * assumptions.aws_call_seconds
+    return {
+        "builder": message.pds_questions * assumptions.pds_call_seconds,
+        "sender": assumptions.uploads * assumptions.mesh_call_seconds,
+        "poller": (collecting + aws) / assumptions.collected_at_once - aws,
+    }
 
 
 def quantities_of_message(message: Message, fixed: Fixed, assumptions: Assumptions) -> Quantities:
-    """Calculate the quantities of one message, from the drop to the last acknowledgement, with storage."""
-    mesh = {"sender": assumptions.uploads, "poller": assumptions.collections / assumptions.collected_at_once}
+    """Calculate what moving and recording one message takes, from the drop to the last acknowledgement."""
     in_the_message = assumptions.document_bytes * 4 / 3  # base64
-    stored = message.use.sent.get("s3:PUT", 0) + message.dropped_bytes + assumptions.document_bytes + in_the_message
+    stored = (
+        message.use.sent.get("s3:PUT", 0)
+        + message.dropped_bytes
+        + assumptions.document_bytes
+        + in_the_message * assumptions.compression_at_rest
+    )
+    waits = waits_of_message(message, assumptions)
     return add_quantities(
-        quantities_of_use(message.use, fixed.memory_megabytes, assumptions, mesh),
+        quantities_of_use(message.use, fixed.memory_megabytes, assumptions, waits),
         {
             # The sending system puts a request and a document. S3 sends two events, and one of them matches a rule.
             "s3_put": 2,
@@ -190,14 +219,30 @@ def quantities_of_message(message: Message, fixed: Fixed, assumptions: Assumptio
             "guardduty_object": 2 * assumptions.scanned,
             "guardduty_gb": (message.dropped_bytes + assumptions.document_bytes) / GIGABYTE * assumptions.scanned,
             "eventbridge_event": 2,
-            "sqs_request": 1,
+            # EventBridge puts the event on a queue; and Lambda receives and deletes the entries of the inbox queue.
+            "sqs_request": 1 + 2 * (poller.runs if (poller := message.use.runs.get("poller")) else 0),
             "s3_gb_month": stored / GIGABYTE * assumptions.payload_months,
-            "data_out_gb": (message.message_bytes + in_the_message) / GIGABYTE,
-            "dynamodb_gb_month": (message.ledger_bytes + message.index_bytes) / GIGABYTE * assumptions.audit_months,
-            # Point-in-time recovery is charged by the size of the table, without indexes.
-            "dynamodb_recovery_gb_month": message.ledger_bytes / GIGABYTE * assumptions.audit_months,
+            "data_out_gb": (message.message_bytes + in_the_message) * assumptions.compression / GIGABYTE,
         },
     )
+
+
+def quantities_of_keeping(message: Message, assumptions: Assumptions) -> Quantities:
+    """Calculate what keeping one message's history takes: in the table with its indexes, and then in the archive."""
+    in_table = in_indexes = 0.0
+    ever, audit = assumptions.ever_months, assumptions.audit_months
+    archived_after = assumptions.archive_after_days / DAYS_A_MONTH if assumptions.archive_bytes else ever
+    for rows in message.rows:
+        months = min(ever if rows.days is None else min(rows.days / DAYS_A_MONTH, audit), archived_after)
+        in_table += rows.table_bytes * months
+        in_indexes += rows.index_bytes * months
+    return {
+        "dynamodb_gb_month": (in_table + in_indexes) / GIGABYTE,
+        # Point-in-time recovery is charged by the size of the table, without indexes.
+        "dynamodb_recovery_gb_month": in_table / GIGABYTE,
+        "s3_gb_month": assumptions.archive_bytes * max(audit - archived_after, 0) / GIGABYTE,
+        "dynamodb_write_unit": assumptions.archive_writes if assumptions.archive_bytes else 0,
+    }
 
 
 def quantities_of_month(measurement: Measurement, assumptions: Assumptions, *, mailboxes: int = 1) -> Quantities:
@@ -205,33 +250,43 @@ def quantities_of_month(measurement: Measurement, assumptions: Assumptions, *, m
     fixed, schedules = measurement.fixed, measurement.schedules
 
     def runs(name: str, number: float, mesh_calls: float = 0) -> Quantities:
-        use = quantities_of_use(schedules[name], fixed.memory_megabytes, assumptions, {"poller": mesh_calls})
+        waits = {"poller": mesh_calls * assumptions.mesh_call_seconds}
+        use = quantities_of_use(schedules[name], fixed.memory_megabytes, assumptions, waits)
         return multiply_quantities(add_quantities(use, {"scheduler_invocation": 1}), number)
 
-    days = HOURS_A_MONTH / 24
-    functions = len(fixed.memory_megabytes)
+    polls = mailboxes * MINUTES_A_MONTH / 5
+    secrets = polls * assumptions.secrets_of_a_poll
     return add_quantities(
         runs("due", MINUTES_A_MONTH),
         # A handshake, and listing the inbox.
-        runs("mailbox", mailboxes * MINUTES_A_MONTH / 5, mesh_calls=2),
+        runs("mailbox", polls, mesh_calls=2),
+        runs("drop", HOURS_A_MONTH),
         multiply_quantities(
-            quantities_of_use(_CANARY, fixed.memory_megabytes, assumptions, {}), assumptions.canaries_a_month
+            quantities_of_use(_CANARY, fixed.memory_megabytes, assumptions), assumptions.canaries_a_month
         ),
-        runs("balance", days),
+        runs("balance", DAYS_A_MONTH),
         # The schedule runs every five minutes for four hours; a single run makes a small day's balance.
-        runs("reconcile", 47 * days),
+        runs("reconcile", 47 * DAYS_A_MONTH),
         {
             "sqs_request": fixed.queues_with_a_consumer * assumptions.idle_receives_a_month,
             "kms_key_month": fixed.keys,
-            # All functions use all keys; and every ten minutes the poller asks whether the keys are enabled.
-            "kms_request": functions * fixed.keys * HOURS_A_MONTH * 3600 / assumptions.key_reuse_seconds
+            # Sweeps read the ledger, polls read secrets; every ten minutes a sweep asks whether the key is enabled.
+            "kms_request": HOURS_A_MONTH * 3600 / assumptions.key_reuse_seconds
+            + secrets
+            + assumptions.canaries_a_month * assumptions.key_requests_of_a_canary
             + fixed.keys * MINUTES_A_MONTH / 10,
+            "secrets_request": secrets,
             "secret_month": fixed.secrets + mailboxes * fixed.secrets_of_a_mailbox,
             "alarm_month": fixed.alarms + mailboxes * fixed.alarms_of_a_mailbox,
-            "dashboard_month": fixed.dashboards,
             "metric_month": fixed.metrics + mailboxes * fixed.metrics_of_a_mailbox,
         },
     )
+
+
+def quantities_of_metrics(fixed: Fixed, mailboxes: int) -> Quantities:
+    """Calculate the metrics that messages add to a month if there are some in every hour of it."""
+    metrics = fixed.metrics_of_messages + mailboxes * fixed.metrics_of_messages_of_a_mailbox
+    return {"metric_month": metrics}
 
 
 def quantities_of_endpoints(interfaces: int, zones: int) -> Quantities:

@@ -64,7 +64,8 @@ PEERS = (STATE_MACHINES, CONTAINER)
 def our_orchestration(message: Message) -> Quantities:
     """Return the quantities of this design's transport: the queues between the steps, and the runs."""
     runs = {name: measured.runs for name, measured in message.use.runs.items()}
-    sent = sum(counts.get("sqs:SendMessage", 0) for counts in message.use.calls.values())
+    calls = [call for counts in message.use.calls.values() for call in counts.items()]
+    sent = sum(count for action, count in calls if action.startswith("sqs:SendMessage"))
     requests = 1 + sent + 2 * (runs.get("builder", 0) + runs.get("sender", 0))
     return {
         "lambda_request": sum(runs.values()),

@@ -13,8 +13,8 @@ Item = Literal[
     "lambda_request", "lambda_gb_second", "dynamodb_write_unit", "dynamodb_read_unit", "dynamodb_gb_month",
     "dynamodb_recovery_gb_month", "s3_put", "s3_get", "s3_gb_month", "sqs_request", "sqs_fair_request", "sns_publish",
     "sns_email", "eventbridge_event", "scheduler_invocation", "kms_request", "kms_key_month", "secrets_request",
-    "secret_month", "logs_gb", "logs_masked_gb", "logs_gb_month", "alarm_month", "metric_month", "dashboard_month",
-    "xray_trace", "data_out_gb", "state_transition", "endpoint_hour", "fargate_vcpu_hour", "fargate_gb_hour",
+    "secret_month", "logs_gb", "logs_masked_gb", "logs_gb_month", "alarm_month", "metric_month",
+    "data_out_gb", "state_transition", "endpoint_hour", "fargate_vcpu_hour", "fargate_gb_hour",
     "guardduty_object", "guardduty_gb",
 ]  # fmt: skip
 """An item that AWS charges for."""

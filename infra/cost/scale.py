@@ -7,9 +7,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from infra.cost.bill import Assumptions, seconds
+from infra.cost.bill import Assumptions, seconds, waits_of_message
 from infra.cost.usage import Measurement, Message
 
+COLLECTORS = 10
+"""The default of `poller.maximum_concurrency`."""
 RATES = (10, 1_000, 10_000)
 """Messages a second, sustained."""
 
@@ -47,9 +49,10 @@ class _UseOfMessage:
     measurement: Measurement
     assumptions: Assumptions
 
-    def seconds(self, function: str, mesh_calls: float) -> float:
+    def seconds(self, function: str) -> float:
         memory = self.measurement.fixed.memory_megabytes[function]
-        return seconds(self.message.use, function, memory, self.assumptions, mesh_calls)
+        waits = waits_of_message(self.message, self.assumptions)[function]
+        return seconds(self.message.use, function, memory, self.assumptions, waits)
 
     def calls(self, *actions: str) -> float:
         return sum(counts.get(action, 0) for counts in self.message.use.calls.values() for action in actions)
@@ -60,30 +63,26 @@ _Amount = Callable[[_UseOfMessage], float]
 _LIMITS: tuple[tuple[Limit, _Amount], ...] = (
     (
         Limit("PDS, where a mailbox asks it", 5, "questions/s", "NHS England grants an application more, by agreement"),
-        lambda _: 1,
+        lambda use: use.message.pds_questions,
     ),
     (
         Limit("builders at once", 1_000, "runs", "`builder.maximum_concurrency`; 1,000 is also the account's default"),
-        lambda use: use.seconds("builder", 0),
+        lambda use: use.seconds("builder"),
     ),
     (
         Limit("senders at once", 1_000, "runs", "`sender.maximum_concurrency`; MESH's own time is most of it"),
-        lambda use: use.seconds("sender", use.assumptions.uploads),
+        lambda use: use.seconds("sender"),
     ),
     (
         Limit(
             "pollers at once", 1_000, "runs",
-            "one mailbox is polled by one run at a time: as many mailboxes as this, or several runs for one",
+            "`poller.maximum_concurrency`, which the mailboxes share",
         ),
-        lambda use: use.seconds("poller", use.assumptions.collections / use.assumptions.collected_at_once),
+        lambda use: use.seconds("poller"),
     ),
     (
         Limit("Lambda, all functions", 1_000, "runs", "ask for more; new accounts have less"),
-        lambda use: (
-            use.seconds("builder", 0)
-            + use.seconds("sender", use.assumptions.uploads)
-            + use.seconds("poller", use.assumptions.collections / use.assumptions.collected_at_once)
-        ),
+        lambda use: use.seconds("builder") + use.seconds("sender") + use.seconds("poller"),
     ),
     (
         Limit("DynamoDB, writes", 40_000, "units/s", "ask for more, and warm the table up before such a load"),
@@ -107,7 +106,7 @@ _LIMITS: tuple[tuple[Limit, _Amount], ...] = (
     ),
     (
         Limit("SQS, in flight on one queue", 120_000, "messages", "standard queues, not FIFO; nothing to do"),
-        lambda use: use.seconds("sender", use.assumptions.uploads) * 5,
+        lambda use: use.seconds("sender") * 5,
     ),
     (
         Limit("KMS", 10_000, "requests/s", "bucket keys and data keys used again keep it low; ask for more"),
@@ -146,9 +145,9 @@ def needs(measurement: Measurement, kind: str, assumptions: Assumptions) -> list
 
 
 def mailbox_capacity(measurement: Measurement, kind: str, assumptions: Assumptions) -> float:
-    """Return how many messages a second one mailbox can receive, if a run polls it for four of every five minutes."""
+    """Return how many messages a second one mailbox can receive with the default `poller.maximum_concurrency`."""
     use = _UseOfMessage(measurement.kinds[kind], measurement, assumptions)
-    return 0.8 / use.seconds("poller", assumptions.collections / assumptions.collected_at_once)
+    return COLLECTORS / use.seconds("poller")
 
 
 def exceeded_quotas(demand: list[Need], rate_index: int) -> list[str]:
@@ -175,7 +174,8 @@ def as_markdown(demand: list[Need], messages_a_second_of_mailbox: float) -> str:
         lines += ["", f"At {rate:,} a second {_exceeded_in_words(exceeded_quotas(demand, rate_index))}."]
     lines += [
         "",
-        f"One mailbox, polled every five minutes, keeps up with about {_short(messages_a_second_of_mailbox)} a second.",
+        f"One mailbox, with {COLLECTORS} runs that collect, keeps up with about {_short(messages_a_second_of_mailbox)} "
+        "a second, and with more runs with as much more.",
     ]
     return "\n".join(lines)
 

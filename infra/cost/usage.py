@@ -42,6 +42,16 @@ class Use(Measured):
     log_bytes: Amount
 
 
+class Rows(Measured):
+    """A message's rows in the ledger that are kept for as long."""
+
+    days: float | None
+    """None: they have no end."""
+    table_bytes: Amount
+    index_bytes: Amount
+    """Size in the table's indexes."""
+
+
 class Message(Measured):
     """The use by one message of a kind, from the drop to the last acknowledgement."""
 
@@ -49,10 +59,8 @@ class Message(Measured):
     message_bytes: Amount
     """Size of the message as sent, before compression."""
     dropped_bytes: Amount
-    ledger_bytes: Amount
-    """Size of the message in the ledger's table."""
-    index_bytes: Amount
-    """Size of the message in the table's indexes."""
+    pds_questions: Amount
+    rows: tuple[Rows, ...]
 
 
 class Fixed(Measured):
@@ -63,9 +71,12 @@ class Fixed(Measured):
     secrets_of_a_mailbox: int = Field(ge=1)
     alarms: int = Field(ge=1)
     alarms_of_a_mailbox: int = Field(ge=1)
-    dashboards: int = Field(ge=1)
-    metrics: int = Field(ge=1)
-    metrics_of_a_mailbox: int = Field(ge=1)
+    metrics: int = Field(ge=0)
+    """Metrics that are written in every hour. CloudWatch charges a metric by the hour in which it is written."""
+    metrics_of_a_mailbox: int = Field(ge=0)
+    metrics_of_messages: int = Field(ge=1)
+    """Metrics that messages add in the hours in which there are some."""
+    metrics_of_messages_of_a_mailbox: int = Field(ge=0)
     queues_with_a_consumer: int = Field(ge=1)
     memory_megabytes: dict[str, int]
     """By function."""

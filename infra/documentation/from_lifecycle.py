@@ -226,8 +226,8 @@ _DOCUMENT = """# Lifecycle
 
 The ledger keeps events. The status is derived from them by the first rule of `RULES` in
 `gpconnect_messaging/ledger/status_rules.py` that holds. The order in which events arrive therefore does not matter, and
-a repeated event changes nothing. A message has a row under the message id; a request that does not become a message at
-once (refused, not required, held, a withdrawal) has a row under the request id.
+a repeated event changes nothing. A message has a record under the message id; a request that does not become a message
+at once (refused, not required, held, a withdrawal) has a record under the request id.
 
 ```mermaid
 stateDiagram-v2
@@ -293,12 +293,11 @@ A person is notified at most once of a message, a request or a day's balance, an
 resend: {notifications}.
 [Watching](watching.md) says who is notified, and how open notifications are escalated.
 
-A notification is raised in the same transaction as the event that calls for it, so that a crash can delay it but not
-lose it.
+A notification is raised in the same write as the event that calls for it, so that a crash can delay it but not lose it.
 
 ## Quarantined messages
 
-A received message that the poller cannot process in five polls is quarantined: it stays in MESH, no poll tries it
+A received message that the poller cannot process in five tries alone is quarantined: it stays in MESH, no poll tries it
 again, and a notification names it. When the cause is fixed, an operator retries the message:
 `gpcm mailbox retry MAILBOX MESSAGE` ([Operations](operations.md)).
 """

@@ -16,14 +16,22 @@ _MAILBOX = re.compile(r"[A-Z0-9]{6}OT\d{3}")
 _HASH = re.compile(r"[0-9A-F]{8}$")
 _HOLDS = {
     ("Drop", ""): "requests and documents as senders drop them: **patients' data**",
-    ("Outbox", "messages/"): "messages, and their MESH addresses and subjects: **patients' data**",
-    ("Evidence", "requests/"): "requests as they came: **patients' data**",
-    ("Evidence", "received/"): "responses and reports as they came from MESH: **patients' data**",
+    (
+        "Outbox",
+        "messages/",
+    ): "messages as sent (gzip'd up to 8 MiB), behind a line with MESH address and subject: **patients' data**",
+    ("Evidence", "requests/"): "requests as they came, gzip'd: **patients' data**",
+    (
+        "Evidence",
+        "received/",
+    ): "responses and reports as they came from MESH, then a line with the headers, gzip'd: **patients' data**",
     ("Evidence", "warnings/"): "warnings of deleted consultations, with the patient's name: **patients' data**",
     ("Evidence", "comparisons/"): "differences between PDS and a request: **patients' data**",
     ("Evidence", "receipts/"): "empty objects named by hour and request id",
     ("Evidence", "balances/"): "the daily balances, with the open messages: ids, statuses and times",
     ("Evidence", "reckonings/"): "the parts of a balance: ids, statuses and times",
+    ("Evidence", "archive/"): "settled encounters of older months, as the ledger had them",
+    ("Evidence", "archive-index/"): "hashes of ids, and where the archive has the encounters",
     ("AccessLogs", ""): "who asked S3 for which key; senders choose keys, which may name a patient",
 }
 _READING, _WRITING = {"s3:GetObject", "dynamodb:GetItem", "sqs:ReceiveMessage"}, {
@@ -105,7 +113,8 @@ def _tables(template: Body) -> Iterator[tuple[str, ...]]:
 
 def _queues(template: Body) -> Iterator[tuple[str, ...]]:
     for logical_id, properties in _of_type(template, "SQS::Queue"):
-        name = _HASH.sub("", logical_id).replace("WorkQueue", " queue").replace("WorkDeadLetters", " dead letters")
+        name = _HASH.sub("", logical_id).replace("Work", "").replace("SendingInbox", "Inbox")
+        name = name.replace("Queue", " queue").replace("DeadLetters", " dead letters")
         holds = (
             "references to dropped requests, and whole requests that were queued: **patients' data**"
             if name.startswith("Intake")
@@ -115,7 +124,7 @@ def _queues(template: Body) -> Iterator[tuple[str, ...]]:
             name,
             holds,
             _time(properties["MessageRetentionPeriod"]),
-            _key(properties["KmsMasterKeyId"]),
+            _key(properties),
             _roles(template, _READING, logical_id, ""),
             _roles(template, _WRITING, logical_id, ""),
         )
@@ -128,14 +137,14 @@ def _logs(template: Body) -> Iterator[tuple[str, ...]]:
             name,
             "ids, statuses, reasons; what looks like an NHS number is masked",
             f"{properties['RetentionInDays']} days",
-            _key(properties["KmsKeyId"]),
+            _key(properties),
         )
 
 
 def _secrets(template: Body) -> Iterator[tuple[str, ...]]:
     for logical_id, properties in _of_type(template, "SecretsManager::Secret"):
         name = _MAILBOX.sub("MAILBOX", _HASH.sub("", logical_id))
-        yield (f"Secret {code(name)}", "credentials", "until it is removed", _key(properties["KmsKeyId"]))
+        yield (f"Secret {code(name)}", "credentials", "until it is removed", _key(properties))
 
 
 def _topics(template: Body) -> Iterator[tuple[str, ...]]:
@@ -144,7 +153,7 @@ def _topics(template: Body) -> Iterator[tuple[str, ...]]:
             f"Topic {code(_HASH.sub('', logical_id))}",
             "notifications and alarms: ids, statuses and codes",
             "not kept",
-            _key(properties["KmsMasterKeyId"]),
+            _key(properties),
         )
 
 
@@ -184,8 +193,7 @@ def _rings(alarm: Body) -> str:
 
 
 def _key(encryption: Any) -> str:
-    found = re.search(r'"(\w*?)Key[0-9A-F]{8}"', json.dumps(encryption))
-    return found[1].replace("Mailboxes", "").lower() if found else "S3's own"
+    return "ours" if re.search(r'"RecordsKey[0-9A-F]{8}"', json.dumps(encryption)) else "AWS's own"
 
 
 def _days_of_audit(template: Body) -> int:

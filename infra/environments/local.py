@@ -3,9 +3,9 @@
 from infra.configuration import (
     Backfill,
     Configuration,
-    FunctionLimits,
     MailboxSettings,
     Pds,
+    PollerLimits,
     QueueFunctionLimits,
     Timings,
     Version,
@@ -73,5 +73,7 @@ CONFIGURATION = Configuration(
     builder=QueueFunctionLimits(memory_megabytes=1024, timeout_seconds=30, batch_size=1, maximum_concurrency=2),
     sender=QueueFunctionLimits(memory_megabytes=512, timeout_seconds=15, batch_size=5, maximum_concurrency=2),
     # A balance reads every shard of every status, and the emulator serves one call at a time.
-    poller=FunctionLimits(memory_megabytes=512, timeout_seconds=110),
+    poller=PollerLimits(
+        memory_megabytes=512, timeout_seconds=110, batch_size=1, maximum_concurrency=2, messages_at_once=10
+    ),
 )

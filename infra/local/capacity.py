@@ -28,23 +28,30 @@ def written(
     indexes: Mapping[str, tuple[str, str]],
     *,
     transaction: bool,
-    indexes_double: bool = False,
+    shown: Mapping[str, Iterable[str]] | None = None,
 ) -> Iterator[tuple[str, str, int]]:
     """Yield the units of a write: the table or the index, the partition key there, and the units.
 
-    `indexes` gives the partition and sort attributes by index; indexes project all attributes. The guide does not say
-    whether a transaction doubles the units of indexes; `indexes_double` takes the cautious view.
+    `indexes` gives the partition and sort attributes by index, and `shown` the other attributes that an index projects:
+    all without `shown`.
     """
     kilobytes = max(math.ceil(max(size(old), size(new)) / 1024), 1)
     key = (new or old or {}).get("pk", {}).get("S", "")
     yield THE_TABLE, key, kilobytes * (2 if transaction else 1)
-    index_units = kilobytes * (2 if transaction and indexes_double else 1)
     for index, (partition, sort) in indexes.items():
-        was, now = ((item or {}).get(partition, {}).get("S") for item in (old, new))
-        if now is not None and old != new:
-            yield index, now, index_units
-        if was is not None and (was, (old or {}).get(sort)) != (now, (new or {}).get(sort)):
-            yield index, was, index_units
+        was, now = (_entry(item, partition, sort, shown[index] if shown else None) for item in (old, new))
+        units = max(math.ceil(max(size(was), size(now)) / 1024), 1)
+        if now and was != now:
+            yield index, now[partition]["S"], units
+        if was and (not now or any(was[name] != now[name] for name in (partition, sort))):
+            yield index, was[partition]["S"], units
+
+
+def _entry(item: Item | None, partition: str, sort: str, shown: Iterable[str] | None) -> Item | None:
+    if not item or partition not in item or sort not in item:
+        return None
+    names = item.keys() if shown is None else {"pk", "sk", partition, sort, *shown}
+    return {name: value for name, value in item.items() if name in names}
 
 
 def read(items: Iterable[Item], *, consistent: bool) -> float:
@@ -56,6 +63,8 @@ def read(items: Iterable[Item], *, consistent: bool) -> float:
 def _value(value: Mapping[str, Any]) -> int:
     [(kind, content)] = value.items()
     match kind:
+        case "B" if isinstance(content, bytes):
+            return len(content)
         case "S" | "B":
             return len(str(content).encode())
         case "N":

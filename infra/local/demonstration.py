@@ -76,7 +76,7 @@ def _send(run: LocalRun, chosen: Sequence[Scenario], progress: Screen, *, patien
     """Drop the requests and wait until all have ended, or `patience` seconds have passed."""
     schedules = run.state.deployment.schedules
     progress.say(f"schedules run every {pace:g} s here ({_intervals(schedules)} on AWS), with the same inputs")
-    with ScheduleClock(run.session, schedules, rest_seconds=pace) as rounds:
+    with ScheduleClock(run.session, schedules, run.outputs["InboxQueueUrl"], rest_seconds=pace) as rounds:
         dropped = [run.drop(REQUESTS / scenario.name) for scenario in chosen]
         expected = {scenario.name: scenario.status for scenario in chosen}
         deadline = time.monotonic() + patience

@@ -5,6 +5,7 @@
 - Permissions that allowed a call are written to the file that `PERMISSIONS` names.
 - S3's events carry the object's version, as EventBridge documents for a versioned bucket; the emulator omits it.
 - An alarm on an expression becomes an alarm on the expression's first metric; the emulator refuses the former.
+- A batch of SQS needs the permission of one entry, as IAM documents; the emulator wants an action that there is not.
 - `aws:PrincipalArn` of a role's session is the role's ARN, as IAM documents; the emulator uses the session's ARN.
 """
 
@@ -86,6 +87,7 @@ _enforce, _evaluate, _first_match = iam_evaluator.enforce, iam_evaluator.evaluat
 def _enforce_and_note(
     access_key: str, action: str, service: str, region: str, resource_arn: str = "*", **options: Any
 ) -> Any:
+    action = action.removesuffix("Batch") if service == "sqs" else action
     result = _enforce(access_key, action, service, region, resource_arn=resource_arn, **options)
     if isinstance(result, iam_evaluator.EvalResult):
         note(Denial.of(result.principal_arn, action, resource_arn), DENIALS)

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from gpcm.dropping import Dropped
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, level_of
-from infra.local.ledger import LedgerEvent, Message
+from gpconnect_messaging.ledger.events import LedgerEvent
+from infra.local.ledger import Message
 
 STEPS = ("built", "sent", "infrastructure acknowledgement", "business acknowledgement")
 """Steps with times: the first counts from the drop, the others from the step before."""
@@ -29,8 +30,8 @@ class Journey:
 
     @property
     def reference(self) -> str:
-        """First eight characters of the message id, for people."""
-        return (self.message_id or self.request_id)[:8]
+        """The message id, or before there is one the request id."""
+        return self.message_id or self.request_id
 
 
 def journey_of(dropped: Dropped, message: Message | None) -> Journey:

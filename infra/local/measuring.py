@@ -8,6 +8,7 @@ Linux, for the CPU time of processes.
 
 import argparse
 import json
+import math
 import os
 import platform
 import sys
@@ -15,20 +16,21 @@ import tempfile
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 from aws_cdk import App
 
 from gpcm.functions import FunctionFailedError, invoke
 from infra import app as command
 from infra import environments
 from infra.cost import usage
-from infra.cost.usage import Fixed, Measurement, Message, Runs, Use
+from infra.cost.usage import Fixed, Measurement, Message, Rows, Runs, Use
 from infra.local import emulator
 from infra.local.capacity import size
 from infra.local.memory import MEGABYTE, peak_memory
@@ -38,17 +40,18 @@ from infra.local.scenarios import REQUESTS
 FUNCTIONS = ("builder", "sender", "poller")
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "at once": {"mailbox": "Y90001OT001"},
-    "held": {"mailbox": "Y90001OT002"},
     "asked of PDS": {"mailbox": "Y90003OT001", "organisation": "Y90003"},
+    "held": {"mailbox": "Y90001OT002"},
 }
-"""Ways of a report, by mailbox: sent at once, held and released as in production, or looked up in PDS as well."""
+"""Ways of a report, by mailbox: sent at once; looked up in PDS first; and held as well, as in production."""
 
 _IDLE_RUNS = 5
 _WAITS = ("STALE_SECONDS", "LEASE_SECONDS", "UNCERTAIN_SECONDS", "ESCALATE_AFTER_SECONDS")
 _PATIENCE_SECONDS = 600.0
+_SWEEP_SECONDS = 60.0
+"""Time between two sweeps, as in production: each sweep looks in vain at what is being worked on."""
 _ITEM_OVERHEAD = 100
 """Bytes that DynamoDB adds to an item, and to an index entry (developer guide, "Table storage")."""
-_INDEX_KEYS = ("encounter_key", "status_shard", "due_shard", "time_shard")
 
 
 @dataclass
@@ -62,6 +65,7 @@ class Counts:
     read_units: float = 0
     runs: dict[str, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0.0]))
     tasks: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    log_lines: list[str] = field(default_factory=list)
     log_bytes: float = 0
 
     def without(self, idle: Mapping[str, Use]) -> "Counts":
@@ -112,7 +116,7 @@ class Meter:
         self._file = run.logs_folder / emulator.CALLS
         self._functions = {physical: name for name, physical in run.state.deployment.functions.items()}
         self._read = 0
-        self._logged = 0
+        self._logged = dict.fromkeys(FUNCTIONS, 0)
         self._cpu: dict[int, float] = {}
         self._start = dict.fromkeys(FUNCTIONS, float("inf"))
         self.take()
@@ -133,9 +137,11 @@ class Meter:
                 counts.runs[self._functions[entry["run"]]][0] += 1
                 if entry["task"]:
                     counts.tasks[entry["task"]] += 1
-        logged = sum((self._run.logs_folder / f"{name}.log").stat().st_size for name in FUNCTIONS)
-        counts.log_bytes, self._logged = logged - self._logged, logged
         for name in FUNCTIONS:
+            logged = (self._run.logs_folder / f"{name}.log").read_bytes()[self._logged[name] :]
+            self._logged[name] += len(logged)
+            counts.log_bytes += len(logged)
+            counts.log_lines += logged.decode(errors="replace").splitlines()
             seconds = self._cpu_seconds_since(name)
             if name in counts.runs:
                 counts.runs[name][1] = seconds
@@ -160,26 +166,30 @@ def measure(messages: int) -> Measurement:
             _send(run, kind, 2)
         _quiet(run)
         meter = Meter(run)
-        schedules = {}
-        for task in ("due", "mailbox", "reconcile"):  # `reconcile` finds the balance made already
+        schedules, idle_lines = {}, list[str]()
+        for task in ("due", "mailbox", "drop", "reconcile"):  # `reconcile` finds the balance made already
             meter.take()
             for _ in range(_IDLE_RUNS):
                 _task(run, task)
-            schedules[task] = meter.take().average(_IDLE_RUNS)
+            counts = meter.take()
+            idle_lines += counts.log_lines
+            schedules[task] = counts.average(_IDLE_RUNS)
         kinds = {}
         for kind in KINDS:
-            table, indexes = _stored_bytes(run)
+            before, asked = _stored_bytes(run), _pds_questions(run)
             meter.take()
             sizes = _send(run, kind, messages)
             counts = meter.take().without(schedules)
             _quiet(run)
-            table_now, indexes_now = _stored_bytes(run)
             kinds[kind] = Message(
                 use=counts.average(messages),
                 message_bytes=round(sum(sizes) / messages, 1),
                 dropped_bytes=sum(file.stat().st_size for file in _sample().iterdir()),
-                ledger_bytes=round((table_now - table) / messages, 1),
-                index_bytes=round((indexes_now - indexes) / messages, 1),
+                pds_questions=round((_pds_questions(run) - asked) / messages, 2),
+                rows=tuple(
+                    Rows(days=days, table_bytes=round(table / messages, 1), index_bytes=round(indexes / messages, 1))
+                    for days, (table, indexes) in _more_bytes(before, _stored_bytes(run))
+                ),
             )
         meter.take()
         run.invoke("poller", {"task": "reconcile", "day": datetime.now(UTC).date().isoformat()})
@@ -191,7 +201,7 @@ def measure(messages: int) -> Measurement:
             kinds=kinds,
             schedules=schedules,
             peak_megabytes={name: _peak(run, name) for name in FUNCTIONS},
-            fixed=fixed(run.logs()),
+            fixed=fixed(idle_lines, run.logs()),
         )
 
 
@@ -212,11 +222,14 @@ def with_time(template: dict[str, Any]) -> None:
             settings = json.loads(properties["Value"])
             settings |= {name: 3600 for name in settings if name.endswith("_acknowledgement_seconds")}
             settings |= {"escalate_after_seconds": 3600}
+            if settings.get("mailbox") == KINDS["held"]["mailbox"]:
+                # Looked up in PDS, too, as in production; and held for longer than a busy machine takes to begin.
+                settings |= {"pds_lookup": True, "hold_window_seconds": 60}
             properties["Value"] = json.dumps(settings)
 
 
-def fixed(log_lines: Sequence[str]) -> Fixed:
-    """Count the monthly resources of production's template, and the metrics that the functions emitted."""
+def fixed(idle_lines: Sequence[str], log_lines: Sequence[str]) -> Fixed:
+    """Count the monthly resources of production's template, and the metrics that the functions wrote."""
     production = environments.load("prod")
     with tempfile.TemporaryDirectory() as folder:
         app = App(context=command.cdk_context(), outdir=folder)
@@ -224,7 +237,14 @@ def fixed(log_lines: Sequence[str]) -> Fixed:
         app.synth()
         template = json.loads((Path(folder) / f"{stack.stack_name}.template.json").read_text())
     mailboxes = [settings.mailbox for settings in production.mailboxes]
-    return Fixed.model_validate(resources(template, mailboxes) | _metrics(log_lines))
+    (idle, idle_of_a_mailbox), (all_of_them, all_of_a_mailbox) = _metrics(idle_lines), _metrics(log_lines)
+    metrics = {
+        "metrics": len(idle),
+        "metrics_of_a_mailbox": len(idle_of_a_mailbox),
+        "metrics_of_messages": len(all_of_them - idle),
+        "metrics_of_messages_of_a_mailbox": len(all_of_a_mailbox - idle_of_a_mailbox),
+    }
+    return Fixed.model_validate(resources(template, mailboxes) | metrics)
 
 
 def resources(template: Mapping[str, Any], mailboxes: Sequence[str]) -> dict[str, Any]:
@@ -245,7 +265,6 @@ def resources(template: Mapping[str, Any], mailboxes: Sequence[str]) -> dict[str
         "secrets_of_a_mailbox": count("SecretsManager::Secret", of_a_mailbox=True) // len(mailboxes),
         "alarms": count("CloudWatch::Alarm", of_a_mailbox=False),
         "alarms_of_a_mailbox": count("CloudWatch::Alarm", of_a_mailbox=True) // len(mailboxes),
-        "dashboards": count("CloudWatch::Dashboard"),
         "queues_with_a_consumer": count("Lambda::EventSourceMapping"),
         "memory_megabytes": {
             function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: function["MemorySize"]
@@ -254,8 +273,8 @@ def resources(template: Mapping[str, Any], mailboxes: Sequence[str]) -> dict[str
     }
 
 
-def _metrics(log_lines: Sequence[str]) -> dict[str, int]:
-    """Count the different metrics in the functions' log lines: those of a service, and those of a mailbox."""
+def _metrics(log_lines: Sequence[str]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """Return the different metrics in the functions' log lines: those of a service, and those of a mailbox."""
     of_services: set[tuple[str, str]] = set()
     of_a_mailbox: set[tuple[str, str]] = set()
     for line in log_lines:
@@ -265,7 +284,7 @@ def _metrics(log_lines: Sequence[str]) -> dict[str, int]:
                 for dimensions in directive["Dimensions"]:
                     metrics = of_a_mailbox if "mailbox" in dimensions else of_services
                     metrics |= {(entry["service"], metric["Name"]) for metric in directive["Metrics"]}
-    return {"metrics": len(of_services), "metrics_of_a_mailbox": len(of_a_mailbox)}
+    return of_services, of_a_mailbox
 
 
 def _sample() -> Path:
@@ -280,9 +299,12 @@ def _send(run: LocalRun, kind: str, messages: int) -> list[int]:
         changes["organisation"] = request["organisation"] | {"ods_code": ods_code}
     dropped = [run.drop(_sample(), {**changes, "encounter": str(uuid.uuid4())}) for _ in range(messages)]
     wanted = {request.request_id for request in dropped}
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline, next_sweep = time.monotonic() + _PATIENCE_SECONDS, 0.0
     while True:
-        for task in ("mailbox", "due"):
+        tasks = ["mailbox"]
+        if time.monotonic() >= next_sweep:
+            tasks, next_sweep = ["mailbox", "due"], time.monotonic() + _SWEEP_SECONDS
+        for task in tasks:
             with suppress(FunctionFailedError):  # as on AWS: the next run makes up for it
                 _task(run, task, str(changes["mailbox"]))
         sent = [message for message in run.messages() if message.request_id in wanted and message.item["version"]]
@@ -312,16 +334,38 @@ def _task(run: LocalRun, task: str, mailbox: str = "") -> None:
     raise LookupError(f"there is no schedule of {task} for {mailbox}")
 
 
-def _stored_bytes(run: LocalRun) -> tuple[int, int]:
-    """Return the size of the ledger's table, and of the indexes, in bytes."""
-    pages = run.session.client("dynamodb").get_paginator("scan").paginate(TableName=run.outputs["LedgerTableName"])
-    table = indexes = 0
+_Stored = Mapping[float | None, tuple[int, int]]
+"""Bytes of the ledger's table, and of the indexes, by the days for which the items are kept; None: they have no end."""
+
+
+def _stored_bytes(run: LocalRun) -> _Stored:
+    client, ledger = run.session.client("dynamodb"), run.outputs["LedgerTableName"]
+    shown = [
+        ["pk", "sk", *(key["AttributeName"] for key in index["KeySchema"]), *index["Projection"]["NonKeyAttributes"]]
+        for index in client.describe_table(TableName=ledger)["Table"]["GlobalSecondaryIndexes"]
+    ]
+    pages = client.get_paginator("scan").paginate(TableName=ledger)
+    found: dict[float | None, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for page in pages:
         for item in page["Items"]:
-            item_bytes = size(item) + _ITEM_OVERHEAD
-            table += item_bytes
-            indexes += item_bytes * sum(name in item for name in _INDEX_KEYS)
-    return table, indexes
+            days = round((int(item["expires_at"]["N"]) - time.time()) / 86_400) if "expires_at" in item else None
+            table, indexes = found[days]
+            entries = [{name: item[name] for name in names if name in item} for names in shown if names[2] in item]
+            indexes += sum(size(entry) + _ITEM_OVERHEAD for entry in entries)
+            found[days] = table + size(item) + _ITEM_OVERHEAD, indexes
+    return found
+
+
+def _more_bytes(before: _Stored, after: _Stored) -> Iterator[tuple[float | None, tuple[int, int]]]:
+    for days, (table, indexes) in sorted(after.items(), key=lambda rows: rows[0] or math.inf):
+        earlier_table, earlier_indexes = before.get(days, (0, 0))
+        if table > earlier_table:
+            yield days, (table - earlier_table, indexes - earlier_indexes)
+
+
+def _pds_questions(run: LocalRun) -> int:
+    """Return how many patients were looked up in PDS."""
+    return len(httpx.get(f"{run.pds_url}/control/requests", timeout=10).json()["requests"])
 
 
 def _cpu_seconds(process: int) -> float:

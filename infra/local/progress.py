@@ -123,27 +123,29 @@ def screen(console: Console) -> Screen:
 
 
 def table(journeys: Sequence[Journey], expected: dict[str, str] | None = None) -> Group:
-    """Return a table of the messages, times in seconds, and below it the reasons for their statuses.
+    """Return a table of the messages, times in seconds, and below it the ids and the reasons for the statuses.
 
     With `expected` (status by request name), mark every status as right or wrong.
     """
     grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
     grid.add_column("request", no_wrap=True, min_width=max((len(journey.name) for journey in journeys), default=0))
-    grid.add_column("message", no_wrap=True)
     grid.add_column("status", no_wrap=True, min_width=11)
     if expected is not None:
         grid.add_column("wanted", no_wrap=True)
     for heading in HEADINGS:
         grid.add_column(heading, justify="right", no_wrap=True)
     for journey in journeys:
-        cells: list[Text | str] = [journey.name, journey.reference, Text(journey.status, _style(journey))]
+        cells: list[Text | str] = [journey.name, Text(journey.status, _style(journey))]
         if expected is not None:
             wanted = expected.get(journey.name, "")
             right = journey.status == wanted
             cells.append(Text("✓" if right else f"✗ {wanted}", "green" if right else "bold red"))
         grid.add_row(*cells, *(_seconds(step) for step in journey.steps))
-    reasons = [Text.assemble(f"{journey.name}: ", (journey.reason, "dim")) for journey in journeys if journey.reason]
-    return Group(grid, *([Text("")] if reasons else []), *reasons)
+    messages = [
+        Text.assemble(f"{journey.reference} {journey.name}", (journey.reason and f": {journey.reason}", "dim"))
+        for journey in journeys
+    ]
+    return Group(grid, Text(""), *messages)
 
 
 def _style(journey: Journey) -> str:

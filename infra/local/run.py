@@ -31,6 +31,7 @@ from infra.local.emulator import Access, LocalSession
 from infra.local.environments import BUILD, ROOT, TOOLS, Environment, environment
 from infra.local.ledger import Message
 from infra.local.processes import LocalRunError, SupervisorClient, await_death, supervisor_lives
+from infra.local.schedules import await_collected
 from infra.local.synthesis import Synthesized, synthesize
 
 T = TypeVar("T")
@@ -153,6 +154,7 @@ class Product:
         for schedule in self.state.deployment.schedules:
             if not mailboxes_only or json.loads(schedule.input)["task"] == "mailbox":
                 invoke(self.session, schedule.function, schedule.input)
+        await_collected(self.session, self.outputs["InboxQueueUrl"])
 
     def messages(self) -> list[Message]:
         """Return the ledger's messages, oldest first."""
@@ -173,7 +175,7 @@ class Product:
         The messages of a function that died stay invisible for the visibility timeout, which is minutes on AWS.
         """
         queues = self.session.client("sqs")
-        for name in ("IntakeQueueUrl", "SendQueueUrl"):
+        for name in ("IntakeQueueUrl", "SendQueueUrl", "InboxQueueUrl"):
             queues.set_queue_attributes(QueueUrl=self.outputs[name], Attributes={"VisibilityTimeout": str(seconds)})
 
     def handler_processes(self, function: str | None = None) -> list[int]:

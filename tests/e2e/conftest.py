@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -12,8 +13,12 @@ import pytest
 
 from gpcm.dropping import Dropped
 from gpcm.functions import FunctionFailedError
+from gpconnect_messaging.ledger.deadlines import Timeouts
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.table import plain
 from infra.local.ledger import Message
 from infra.local.run import LocalRun
+from tests import stored
 from tests.examples import REQUESTS, request_data
 from tests.upload_faults import fail_upload
 
@@ -29,6 +34,18 @@ class DeployedProduct:
     """The running product, with the words that tests need."""
 
     run: LocalRun
+
+    @property
+    def ledger(self) -> Ledger:
+        """The deployed ledger, as the library reads and writes it."""
+        client: Any = self.run.session.client("dynamodb")
+        timeouts = Timeouts(requeue_after=timedelta(seconds=15), resolve_after=timedelta(seconds=10))
+        return Ledger(client, self.run.outputs["LedgerTableName"], timeouts)
+
+    def items(self) -> list[dict[str, Any]]:
+        """All items of the ledger."""
+        client = self.run.session.client("dynamodb")
+        return [plain(item) for item in client.scan(TableName=self.run.outputs["LedgerTableName"])["Items"]]
 
     def drop(self, name: str = "consultation-report-2.0", **changes: Any) -> Dropped:
         """Drop a sample request for a new encounter, changed as `request_data` changes it."""
@@ -54,6 +71,11 @@ class DeployedProduct:
         found = self.run.message(dropped)
         assert found is not None, "the ledger has nothing of this request"
         return found
+
+    def sent(self, message: Message) -> bytes:
+        """The message in the outbox."""
+        store, bucket = self.run.session.client("s3"), self.run.outputs["OutboxBucketName"]
+        return stored.message(store.get_object(Bucket=bucket, Key=f"messages/{message.message_id}")["Body"].read())
 
     def received(self, request_id: str) -> bool:
         """Whether there is a receipt of a request."""

@@ -8,13 +8,12 @@ the deployed functions.
 import itertools
 import json
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
@@ -25,11 +24,11 @@ from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.notifications import Notifier
-from gpconnect_messaging.queues import SendQueue
+from gpconnect_messaging.queues import Listed, SendQueue
 from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import Sender
-from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
+from gpconnect_messaging.storage import DropBucket, Evidence, Outbox, StoredMessage
 from infra.local.run import LocalRun
 from tests.crash_injection import Crasher
 from tests.e2e.conftest import PDF, DeployedProduct
@@ -44,6 +43,16 @@ class NoQueue:
 
     def put(self, message_id: str, mailbox: str) -> None:
         """Lose it."""
+
+
+class OwnInbox:
+    """An inbox queue that no other poller reads."""
+
+    listed: tuple[str, ...] = ()
+
+    def put(self, mailbox: str, mesh_message_ids: tuple[str, ...]) -> None:
+        """Keep what an inbox lists."""
+        self.listed = mesh_message_ids
 
 
 class Steps:
@@ -79,12 +88,10 @@ class Steps:
             lease=timedelta(seconds=20),
             timeouts=PATIENCE,
         )
-        # The lease of a dead poller ends before the test stops waiting.
-        lease = timedelta(seconds=5)
-        # The poller dies here, and not because of the message, which would be quarantined for it.
+        self.inbox = OwnInbox()
         self.poller = Poller(
             evidence=evidence, ledger=ledger, mesh=self.mesh, notifier=notifier,
-            identifiers=product.run.identifiers, lease=lease, most_tries=1000,
+            identifiers=product.run.identifiers, queue=cast("Any", self.inbox),
         )  # fmt: skip
 
     def _client(self, name: str) -> Any:
@@ -167,13 +174,13 @@ def test_a_sender_that_dies_anywhere_loses_nothing_and_hides_no_second_copy(
 def test_of_two_senders_at_the_same_moment_one_uploads(
     product: DeployedProduct, steps: Steps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both_ready, copy = threading.Barrier(2), Outbox.copy_message
+    both_ready, read = threading.Barrier(2), Outbox.open
 
-    def together(self: Outbox, *arguments: Any) -> None:
-        copy(self, *arguments)
+    def together(self: Outbox, *arguments: Any) -> StoredMessage:
         both_ready.wait(timeout=20)  # both have read the ledger, neither has written to it
+        return read(self, *arguments)
 
-    monkeypatch.setattr(Outbox, "copy_message", together)
+    monkeypatch.setattr(Outbox, "open", together)
     quiet = replace(steps.builder, send_queue=NoQueue())  # type: ignore[arg-type]
     sent = [quiet.dropped(*steps.placed()).message_id for _ in range(3)]
     with ThreadPoolExecutor(2) as threads:
@@ -203,15 +210,13 @@ def test_a_poller_that_dies_anywhere_lets_every_answer_land_once(product: Deploy
     points = itertools.count(1)
     point = next(points)
     while True:
-        elsewhere = 0
+        steps.poller.poll(MAILBOX)
+        entry = Listed(MAILBOX, steps.inbox.listed, False, datetime.now(UTC), 1, "")
         with steps.crasher.dying_at(point):
-            elsewhere = steps.poller.poll(MAILBOX).polled_elsewhere
-        if elsewhere:
-            time.sleep(1)  # a dead poller holds the mailbox until the lease ends
-        elif steps.crasher.seen < point:
+            steps.poller.collect(entry)
+        if steps.crasher.seen < point:
             break  # it finished before it could die
-        else:
-            point = next(points)
+        point = next(points)
     for message in found(product, built):
         assert message.status == "DELIVERED"
         assert sorted(event.details["code"] for event in message.events if event.kind == "response") == [

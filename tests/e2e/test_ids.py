@@ -14,8 +14,10 @@ ELSEWHERE = Identifiers(b"the secret of another deployment, of which an attacker
 
 
 def _rows(run: LocalRun) -> list[dict[str, Any]]:
-    table = run.session.resource("dynamodb").Table(run.outputs["LedgerTableName"])
-    return [item for item in table.scan()["Items"] if item["sk"] == "MESSAGE"]
+    names = ("message_id", "request_id", "encounter_key", "mailbox", "encounter", "recipient", "version")
+    ledger = DeployedProduct(run).ledger
+    records = [ledger.find(message.message_id) for message in run.messages()]
+    return [{name: getattr(record, name) for name in names} for record in records if record]
 
 
 def _public_ids(row: dict[str, Any]) -> set[str]:
@@ -55,6 +57,5 @@ def test_an_encounter_is_found_from_a_message_id_alone(run: LocalRun) -> None:
     dropped = product.drop()
     product.reaches(dropped, "DELIVERED")
     message = product.message(dropped)
-    table = run.session.resource("dynamodb").Table(run.outputs["LedgerTableName"])
-    key = {"pk": f"ENCOUNTER#{encounter_key_of(message.message_id)}", "sk": "VERSION#1"}
-    assert table.get_item(Key=key)["Item"]["message_ids"] == [message.message_id]
+    (version,) = product.ledger.encounter(encounter_key_of(message.message_id)).versions
+    assert version.message_ids == (message.message_id,)

@@ -16,10 +16,7 @@ from tests.examples import request_data
 def test_a_request_without_a_document_is_delivered_with_the_report_of_its_notes(product: DeployedProduct) -> None:
     dropped = product.drop("rendered-report")
     message = product.reaches(dropped, "DELIVERED")
-    stored = product.run.session.client("s3").get_object(
-        Bucket=product.run.outputs["OutboxBucketName"], Key=f"messages/{message.message_id}.xml"
-    )
-    (document,) = read_message(stored["Body"].read()).documents
+    (document,) = read_message(product.sent(message)).documents
     request = parse_request(json.dumps(request_data("rendered-report")).encode())
     report = ReportRenderer(ReportDesign.SUMMARY).render(request, 1, lambda _key: b"")
     assert (document.title, document.content_type) == ("Consultation report", "application/pdf")

@@ -1,5 +1,6 @@
 """Every status that a message can have, reached through what is deployed: the real handlers in their own processes."""
 
+import gzip
 import json
 import uuid
 from typing import Any
@@ -28,11 +29,12 @@ def kinds(message: Message) -> list[str]:
 
 def notifications(product: DeployedProduct, key: str) -> list[str]:
     """The kinds of the notifications about a subject; all must have been delivered."""
-    table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
-    found = table.query(KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-                        ExpressionAttributeValues={":pk": key, ":sk": "NOTICE#"})["Items"]  # fmt: skip
-    assert all("told_at" in item for item in found)
-    return sorted(str(item["kind"]) for item in found)
+    kind, _, own_id = key.partition("#")
+    encounter = product.ledger.encounter_of(own_id) if kind == "MESSAGE" else product.ledger.encounter(key)
+    assert encounter is not None
+    found = [raised for raised in encounter.notifications.values() if raised.notification.subject_key == key]
+    assert all(raised.told_at for raised in found)
+    return sorted(raised.notification.kind.value for raised in found)
 
 
 @pytest.mark.requirement("GPCM-SD-CS-069", "GPCM-SD-CS-070", "GPCM-C-01", "GPCM-C-1", "GPCM-SD-CS-066", "GPCM-SD-059")
@@ -66,9 +68,9 @@ def test_a_whole_request_on_the_queue_is_sent_too(product: DeployedProduct) -> N
     (message,) = new()
     assert len(product.uploads(message)) == 1
     kept = run.session.client("s3").get_object(
-        Bucket=run.outputs["EvidenceBucketName"], Key=f"requests/{message.request_id}.json"
+        Bucket=run.outputs["EvidenceBucketName"], Key=f"requests/{message.request_id}.json.gz"
     )
-    assert json.loads(kept["Body"].read()) == request
+    assert json.loads(gzip.decompress(kept["Body"].read())) == request
 
 
 def test_a_queued_request_without_an_id_is_invalid(product: DeployedProduct) -> None:
@@ -94,9 +96,9 @@ def test_an_invalid_request_is_kept_and_told_with_every_reason(product: Deployed
     assert fields == ["patient.nhs_number", "patient.birth_date", "organisation.phone"]
     assert notifications(product, f"MESSAGE#{message.message_id}") == ["invalid"]
     kept = product.run.session.client("s3").get_object(
-        Bucket=product.run.outputs["EvidenceBucketName"], Key=f"requests/{dropped.request_id}.json"
+        Bucket=product.run.outputs["EvidenceBucketName"], Key=f"requests/{dropped.request_id}.json.gz"
     )
-    assert kept["Body"].read() == (REQUESTS / "invalid" / "request.json").read_bytes()
+    assert gzip.decompress(kept["Body"].read()) == (REQUESTS / "invalid" / "request.json").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -222,13 +224,11 @@ def test_an_answer_proves_that_an_uncertain_upload_arrived_and_no_second_copy_is
 
 def test_what_belongs_to_no_message_is_kept_told_and_acknowledged(product: DeployedProduct) -> None:
     message = product.reaches(product.drop(**answered_with("invrep")), "OVERDUE")
-    table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
-    received = [
-        item for item in table.scan()["Items"] if item["sk"] == "RECEIVED" and item.get("outcome") == "unmatched"
-    ]
+    received = [item for item in product.items() if item.get("outcome") == "unmatched"]
     assert received
     for item in received:
-        assert notifications(product, str(item["pk"])) == ["unmatched"]
+        mailbox, name = item["sk"].partition("#")[2], item["pk"].partition("#")[2]
+        assert notifications(product, f"RECEIVED#{mailbox}#{name}") == ["unmatched"]
         product.run.session.client("s3").head_object(
             Bucket=product.run.outputs["EvidenceBucketName"], Key=str(item["evidence_key"])
         )

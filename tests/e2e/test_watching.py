@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
+from gpconnect_messaging.derived_ids import encounter_key_of
 from gpconnect_messaging.ledger.audit import AuditTrail
+from gpconnect_messaging.ledger.encounter_table import STATE, pk_of
 from gpconnect_messaging.ledger.holds import HeldItems
 from gpconnect_messaging.ledger.notifications import NotificationStore
+from gpconnect_messaging.ledger.records import RaisedNotification
 from gpconnect_messaging.legal_hold import LegalHold
 from infra.local.denials import noted
 from infra.local.emulator import DENIALS
@@ -21,6 +23,7 @@ from infra.local.ledger import Message
 from infra.local.run import LocalRun
 from tests.e2e.conftest import PDF, DeployedProduct, rule_disabled
 from tests.examples import request_data
+from tests.fakes.product import TIMEOUTS
 from tests.metrics import Metric, documented, logged
 
 
@@ -67,8 +70,7 @@ def message(run: LocalRun) -> Message:
 
 @pytest.fixture
 def book(run: LocalRun) -> NotificationStore:
-    client: Any = run.session.client("dynamodb")
-    return NotificationStore(client, run.outputs["LedgerTableName"])
+    return NotificationStore(DeployedProduct(run).ledger)
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-044", "1.5:GPCM-SD-045")
@@ -104,7 +106,10 @@ def test_a_notification_reaches_its_organisation_and_escalates_unless_it_is_ackn
         "notification acknowledged",
     )
     lately = [event.what for event in trail.between(now - timedelta(hours=1), now) if event.message_id == taken]
-    assert lately == ["built", "upload started", "upload refused", "notification acknowledged"]
+    assert lately == [
+        "built", "upload started", "upload refused", "notification raised", "notification told",
+        "notification acknowledged",
+    ]  # fmt: skip
     assert run.denials() == []
 
 
@@ -120,25 +125,21 @@ def test_a_message_under_a_legal_hold_cannot_be_removed(run: LocalRun, message: 
         )
     trail = AuditTrail(client, outputs["LedgerTableName"])
     hold = LegalHold(
-        items=HeldItems(client, outputs["LedgerTableName"], kept_for=timedelta(days=90)), trail=trail, s3=store,
+        items=HeldItems(client, outputs["LedgerTableName"], TIMEOUTS, kept_for=timedelta(days=90)),
+        trail=trail, s3=store,
         outbox_bucket=outputs["OutboxBucketName"], evidence_bucket=outputs["EvidenceBucketName"],
     )  # fmt: skip
-    # The message and the envelope, the request, and two acknowledgements with their headers.
-    assert hold.apply(message.message_id, "a.solicitor", "a complaint") >= 7
-    key = f"messages/{message.message_id}.xml"
+    # The message, the request, and two acknowledgements.
+    assert hold.apply(message.message_id, "a.solicitor", "a complaint") >= 4
+    key = f"messages/{message.message_id}"
     version = store.head_object(Bucket=outputs["OutboxBucketName"], Key=key)["VersionId"]
     with pytest.raises(ClientError, match="AccessDenied"):
         store.delete_object(Bucket=outputs["OutboxBucketName"], Key=key, VersionId=version)
-    table = run.session.resource("dynamodb").Table(outputs["LedgerTableName"])
-
-    def expiring() -> set[str]:
-        pk = {":pk": f"MESSAGE#{message.message_id}"}
-        items = table.query(KeyConditionExpression="pk = :pk", ExpressionAttributeValues=pk)["Items"]
-        return {str(item["sk"]) for item in items if "expires_at" in item}
-
-    assert {sk for sk in expiring() if not sk.startswith("AUDIT#")} == set()
-    assert hold.lift(message.message_id, "a.solicitor", "settled") >= 7
-    assert {"MESSAGE", "EVENT#built"} <= expiring()
+    ledger = DeployedProduct(run).ledger
+    held = ledger.find(message.message_id)
+    assert held is not None
+    assert held.legal_hold
+    assert hold.lift(message.message_id, "a.solicitor", "settled") >= 4
     store.delete_object(Bucket=outputs["OutboxBucketName"], Key=key, VersionId=version)
     deeds = [(event.actor, event.what) for event in trail.of_message(message.message_id)][-2:]
     assert deeds == [("a.solicitor", "legal hold placed"), ("a.solicitor", "legal hold lifted")]
@@ -163,14 +164,14 @@ def test_a_canary_comes_through_what_is_deployed_and_is_no_message_and_a_sender_
 
 
 def test_the_due_work_measures_what_is_switched_off(product: DeployedProduct) -> None:
-    def measured(value: int) -> bool:
+    def measured(metric: str) -> bool:
         product.run.kill_handlers()  # what a poller knows it keeps for ten minutes
         product.run.invoke("poller", {"task": "due"})
-        return any(f'"RuleEnabled":[{value}' in line for line in product.run.logs("poller")[-40:])
+        return any(metric in line for line in product.run.logs("poller")[-40:])
 
-    product.wait(lambda: measured(1), seconds=60)
+    product.wait(lambda: measured('"DueWorkDone":[1'), seconds=60)
     with rule_disabled(product.run):
-        product.wait(lambda: measured(0), seconds=60)
+        product.wait(lambda: measured('"RuleEnabled":[0'), seconds=60)
 
 
 def test_a_request_that_was_dropped_while_the_rule_was_off_is_taken_in(product: DeployedProduct) -> None:
@@ -198,7 +199,8 @@ def test_the_days_balance_finds_a_deliberately_lost_row(product: DeployedProduct
     run, day = product.run, datetime.now(UTC).date().isoformat()
     before = run.invoke("poller", {"task": "reconcile", "day": day})
     table = run.session.resource("dynamodb").Table(run.outputs["LedgerTableName"])
-    row = table.get_item(Key={"pk": f"MESSAGE#{message.message_id}", "sk": "MESSAGE"})["Item"]
+    pk = pk_of(encounter_key_of(message.message_id))
+    row = table.get_item(Key={"pk": pk, "sk": STATE})["Item"]
     table.delete_item(Key={"pk": row["pk"], "sk": row["sk"]})
     try:
         # At the latest when it is so old that the builder cannot be at it any more.
@@ -210,7 +212,7 @@ def test_the_days_balance_finds_a_deliberately_lost_row(product: DeployedProduct
     kept = store.get_object(Bucket=run.outputs["EvidenceBucketName"], Key=f"balances/{day}.json")
     balance = json.loads(kept["Body"].read())
     assert [message.request_id] == balance["mailboxes"]["-"]["lost"], "what it names is not known without its row"
-    assert any("told_at" in item for item in imbalances(run, day))
+    assert any(raised.told_at for raised in imbalances(run, day))
     assert run.invoke("poller", {"task": "reconcile", "day": day})["wrong"] == before["wrong"], "found again"
     assert run.denials() == []
 
@@ -245,7 +247,7 @@ def builder(run: LocalRun) -> str:
 def test_a_request_that_the_builder_may_not_read_is_missed_and_taken_in_once_it_may(product: DeployedProduct) -> None:
     run, day = product.run, datetime.now(UTC).date().isoformat()
     store, bucket, queues = run.session.client("s3"), run.outputs["DropBucketName"], run.session.client("sqs")
-    of_other_tests = {item["sk"] for item in imbalances(run, day)}
+    of_other_tests = {raised.notification.id for raised in imbalances(run, day)}
     folder = f"e2e/{uuid.uuid4()}"
     store.put_object(Bucket=bucket, Key=f"{folder}/report.pdf", Body=PDF)
     body = json.dumps(request_data(encounter=str(uuid.uuid4()))).encode()
@@ -261,8 +263,8 @@ def test_a_request_that_the_builder_may_not_read_is_missed_and_taken_in_once_it_
         product.wait_for(dead_letter, seconds=120)
         assert product.received(request_id)
         assert product_reconciled(product, day, request_id)["wrong"] >= 1
-        new = [item for item in imbalances(run, day) if item["sk"] not in of_other_tests]
-        assert any("told_at" in item for item in new), "a person is notified"
+        new = [raised for raised in imbalances(run, day) if raised.notification.id not in of_other_tests]
+        assert any(raised.told_at for raised in new), "a person is notified"
     for letter in letters:  # as a redrive does
         queues.send_message(QueueUrl=run.outputs["IntakeQueueUrl"], MessageBody=letter["Body"])
         queues.delete_message(QueueUrl=dead, ReceiptHandle=letter["ReceiptHandle"])
@@ -270,11 +272,9 @@ def test_a_request_that_the_builder_may_not_read_is_missed_and_taken_in_once_it_
     assert run.denials() == []
 
 
-def imbalances(run: LocalRun, day: str) -> list[dict[str, Any]]:
+def imbalances(run: LocalRun, day: str) -> list[RaisedNotification]:
     """The notifications of a day's balance: one per imbalance."""
-    table = run.session.resource("dynamodb").Table(run.outputs["LedgerTableName"])
-    of_the_day = Key("pk").eq(f"BALANCE#{day}") & Key("sk").begins_with("NOTICE#imbalance")
-    return list(table.query(KeyConditionExpression=of_the_day)["Items"])
+    return list(DeployedProduct(run).ledger.encounter(f"BALANCE#{day}").notifications.values())
 
 
 def product_reconciled(product: DeployedProduct, day: str, request_id: str) -> dict[str, Any]:
@@ -317,8 +317,7 @@ def test_every_metric_that_the_functions_log_is_documented_and_those_of_every_da
         ("sender", "UploadPostponed"), ("sender", "UploadRefused"), ("poller", "MessageAcknowledged"),
         ("poller", "MessageDelivered"), ("poller", "MessageRejected"), ("poller", "MessageOverdue"),
         ("poller", "TimeToAcknowledge"), ("poller", "AnsweredNo"), ("poller", "MailboxPolled"),
-        ("poller", "DueWorkDone"), ("poller", "OldestUntoldNotice"), ("poller", "Imbalance"), ("poller", "Matched"),
-        ("poller", "RequestsReceived"),
+        ("poller", "DueWorkDone"), ("poller", "Matched"), ("poller", "RequestsReceived"),
     }  # fmt: skip
     assert Metric("MessageInvalid", "builder", of_one_mailbox=True, unit="Count") not in found, "its sender's word"
     assert message.message_id not in " ".join(line for line in lines if '"_aws"' in line)

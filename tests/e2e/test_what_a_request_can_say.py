@@ -44,9 +44,7 @@ SAID: dict[str, tuple[dict[str, Any], list[str]]] = {
 def test_what_a_request_says_is_in_the_message_and_delivered(product: DeployedProduct, said: str) -> None:
     changes, expected = SAID[said]
     message = product.reaches(product.drop(**changes), "DELIVERED")
-    key = f"messages/{message.message_id}.xml"
-    bucket = product.run.outputs["OutboxBucketName"]
-    sent = product.run.session.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    sent = product.sent(message).decode()
     assert [words for words in expected if words not in sent] == []
 
 
@@ -67,10 +65,6 @@ def test_in_2_0_others_get_it_too_by_lookup_and_the_practice_by_the_patient(prod
 def test_a_replacement_of_2_0_says_its_version_in_meta(product: DeployedProduct) -> None:
     encounter = str(uuid.uuid4())
     versions = [product.reaches(product.drop(encounter=encounter), "DELIVERED") for _ in range(2)]
-    bucket, client = product.run.outputs["OutboxBucketName"], product.run.session.client("s3")
-    first, second = (
-        client.get_object(Bucket=bucket, Key=f"messages/{message.message_id}.xml")["Body"].read().decode()
-        for message in versions
-    )
+    first, second = (product.sent(message).decode() for message in versions)
     assert "versionId" not in first
     assert second.count('<meta><versionId value="2"/>') == 2

@@ -16,7 +16,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from tests.fakes.dynamodb_expressions import condition, updated
 from tests.fakes.faults import aws_error
-from tests.fakes.ledger_table import INDEXES
+from tests.fakes.ledger_table import INDEXES, SHOWN
 
 _plain = TypeDeserializer().deserialize
 _typed = TypeSerializer().serialize
@@ -131,6 +131,9 @@ class Table:
                 start = (ExclusiveStartKey[sort]["S"], _key(ExclusiveStartKey))
                 found = [entry for entry in found if (entry > start if ScanIndexForward else entry < start)]
             page = [self._items[key] for _, key in found[:Limit]]
+        if IndexName:
+            shown = {"pk", "sk", partition, sort, *SHOWN[IndexName]}
+            page = [{name: value for name, value in item.items() if name in shown} for item in page]
         items = [dict(item) for item in page if FilterExpression is None or kept(_all(_plain, item))]
         answer: Item = {"Count": len(items)} | ({} if how.get("Select") == "COUNT" else {"Items": items})
         if Limit and len(found) > Limit:

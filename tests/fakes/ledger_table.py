@@ -4,12 +4,17 @@ from typing import Any
 
 KEYS = ("pk", "sk")
 INDEXES = {
-    "by_encounter": ("encounter_key", "created_at"),
-    "by_status": ("status_shard", "changed_at"),
-    "by_due": ("due_shard", "due_at"),
+    "by_work": ("work_shard", "work_at"),
+    "by_attention": ("attention_shard", "attention_at"),
     "by_time": ("time_shard", "at"),
 }
-"""Each secondary index's partition and sort attributes; all attributes are projected."""
+"""Each secondary index's partition and sort attributes."""
+SHOWN = {
+    "by_work": ("statuses", "mailbox", "notify_at", "untold_since"),
+    "by_attention": ("statuses", "mailbox"),
+    "by_time": ("encounter_key", "mailbox"),
+}
+"""The other attributes that an index shows, beside the table's keys."""
 
 
 def create_ledger_table(client: Any, name: str) -> None:
@@ -21,7 +26,11 @@ def create_ledger_table(client: Any, name: str) -> None:
         KeySchema=_schema(KEYS),
         AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute in attributes],
         GlobalSecondaryIndexes=[
-            {"IndexName": index, "KeySchema": _schema(keys), "Projection": {"ProjectionType": "ALL"}}
+            {
+                "IndexName": index,
+                "KeySchema": _schema(keys),
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(SHOWN[index])},
+            }
             for index, keys in INDEXES.items()
         ],
     )

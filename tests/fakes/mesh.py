@@ -4,6 +4,7 @@ What the client does with HTTP has tests of its own (tests/unit/mesh, tests/inte
 are MESH's effects.
 """
 
+import gzip
 import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -146,8 +147,8 @@ class Client:
     def check(self, outgoing: OutboundMessage) -> None:
         assert outgoing.to
 
-    def send(self, outgoing: OutboundMessage, content: Any) -> SendReceipt:
-        return self._taken("send", outgoing, 1, 1, content.read(), None)
+    def send(self, outgoing: OutboundMessage, content: bytes, *, gzipped: bool) -> SendReceipt:
+        return self._taken("send", outgoing, 1, 1, gzip.decompress(content) if gzipped else content, None)
 
     def send_part(
         self,
@@ -247,11 +248,11 @@ class Connections:
     forgotten: list[tuple[str, str]] = field(default_factory=list)
     """The organisations and workflows whose mailboxes are to be asked for again, in order."""
 
-    def to(self, mailbox: str) -> Client:
-        return Client(self.mesh, mailbox)
+    def to(self, mailbox: str) -> Any:
+        return self.port("mesh", Client(self.mesh, mailbox))
 
     def authorised(self, mailbox: str, act: Callable[[Any], Any]) -> Any:
-        return act(self.port("mesh", Client(self.mesh, mailbox)))
+        return act(self.to(mailbox))
 
     def endpoint_lookup(self, mailbox: str, ods_code: str, workflow_id: str) -> EndpointLookup:
         found: EndpointLookup = self.authorised(mailbox, lambda client: client.endpoint_lookup(ods_code, workflow_id))

@@ -84,7 +84,7 @@ class World:
         self.client = PdsClient(
             URL,
             self.vault,
-            self.budget,
+            self.budget,  # type: ignore[arg-type]
             http=httpx.Client(transport=httpx.MockTransport(self._carry)),
             now=self.clock,
             clock=self.time,

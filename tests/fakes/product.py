@@ -4,13 +4,16 @@ import hashlib
 import itertools
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gpconnect_messaging.derived_ids import encounter_key_of
 from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.ledger import events as ledger_events
@@ -28,7 +31,7 @@ from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.notifications import Notifier
-from gpconnect_messaging.queues import IntakeQueue, SendQueue
+from gpconnect_messaging.queues import InboxQueue, IntakeQueue, Listed, SendQueue
 from gpconnect_messaging.replay.policy import ResendMode
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.resend import Choice, Proposal, Resend
@@ -38,10 +41,11 @@ from gpconnect_messaging.steps.escalate import Escalation
 from gpconnect_messaging.steps.list_drop import ListDrop
 from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.operator_actions import OperatorActions
-from gpconnect_messaging.steps.poll import Poller
+from gpconnect_messaging.steps.poll import Poller, Taken
 from gpconnect_messaging.steps.reconcile import Reconciliation
 from gpconnect_messaging.steps.send import Sender
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
+from tests import stored
 from tests.examples import MAILBOXES, REQUESTS, request_data
 from tests.fakes.clock import Clock
 from tests.fakes.dynamodb import Table
@@ -50,7 +54,7 @@ from tests.fakes.parameter_store import Parameters
 from tests.fakes.s3 import S3, Bucket
 from tests.fakes.sns import Topic
 from tests.fakes.sqs import QueuedIds, Sqs
-from tests.identifiers import IDENTIFIERS, key_of
+from tests.identifiers import IDENTIFIERS
 
 SAMPLE = "consultation-report-2.0"
 MAILBOX = "Y90001OT001"
@@ -61,11 +65,53 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 WINDOW = timedelta(hours=2, minutes=45)
 TIMEOUTS = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 LEASE = timedelta(minutes=3)
+HIDDEN = timedelta(minutes=4, seconds=30)
+"""For so long a queue entry of a killed poller is not delivered again."""
 AT_ONCE = RateLimiter(1e9, sleep=lambda _: None)
 PDF = (REQUESTS / SAMPLE / "report.pdf").read_bytes()
 
 Port = Callable[[str, Any], Any]
 """What wraps a client, by name, to see or to end its calls."""
+
+
+def deliver_inbox(sqs: Sqs, collect: Callable[[Listed], None]) -> None:
+    """Bring what waits on the inbox queue, as Lambda does: what ends in an error stays, and is hidden for a while."""
+    hidden = int(HIDDEN.total_seconds())
+    while found := sqs.receive_message(QueueUrl="inbox", VisibilityTimeout=hidden).get("Messages"):
+        entry = as_entry(*found)
+        with suppress(NotDoneError):
+            collect(entry)
+            sqs.delete_message(QueueUrl="inbox", ReceiptHandle=entry.handle)
+
+
+def as_entry(message: Mapping[str, Any]) -> Listed:
+    """What Lambda brings the poller of a message that SQS gave it."""
+    return Listed.read(
+        {"body": message["Body"], "attributes": message["Attributes"], "receiptHandle": message["ReceiptHandle"]}
+    )
+
+
+class NotDoneError(Exception):
+    """A run failed, or was killed."""
+
+
+def polled(poller: Poller, sqs: Sqs, mailbox: str = MAILBOX) -> Counter[Taken]:
+    """Poll a mailbox, and collect all that waits; raise the first failure at the end."""
+    counts: Counter[Taken] = Counter()
+    failures: list[Exception] = []
+
+    def collect(entry: Listed) -> None:
+        try:
+            counts.update(poller.collect(entry))
+        except Exception as error:  # noqa: BLE001 - raised at the end
+            failures.append(error)
+            raise NotDoneError from None
+
+    poller.poll(mailbox)
+    deliver_inbox(sqs, collect)
+    if failures:
+        raise failures[0]
+    return counts
 
 
 @dataclass
@@ -86,6 +132,8 @@ class Steps:
 
     seconds: Callable[[], float] = time.monotonic
     """The clock of what is cached."""
+    longest_gzipped = 100_000
+    """The longest message that is stored gzip'd, in bytes."""
 
     def __init__(self, around: Surroundings, port: Port = lambda _name, client: client) -> None:
         self.around, self.clock, self._port = around, around.clock, port
@@ -111,12 +159,12 @@ class Steps:
     @cached_property
     def balances(self) -> Balances:
         """The daily balances."""
-        return Balances(self._client("dynamodb"), "ledger", self.clock)
+        return Balances(self._client("dynamodb"), "ledger", TIMEOUTS, self.clock)
 
     @cached_property
     def book(self) -> NotificationStore:
         """The open notifications."""
-        return NotificationStore(self._client("dynamodb"), "ledger", self.clock)
+        return self.notifier.store
 
     @cached_property
     def passes(self) -> DropPasses:
@@ -141,7 +189,7 @@ class Steps:
     @cached_property
     def outbox(self) -> Outbox:
         """The bucket of messages."""
-        return Outbox(self._client("s3"), "outbox")
+        return Outbox(self._client("s3"), "outbox", self.longest_gzipped)
 
     @cached_property
     def send_queue(self) -> SendQueue:
@@ -152,6 +200,11 @@ class Steps:
     def intake_queue(self) -> IntakeQueue:
         """The queue of requests."""
         return IntakeQueue(self._client("sqs"), "intake")
+
+    @cached_property
+    def inbox_queue(self) -> InboxQueue:
+        """The queue of what MESH has for us."""
+        return InboxQueue(self._client("sqs"), "inbox")
 
     @cached_property
     def notifier(self) -> Notifier:
@@ -183,7 +236,10 @@ class Steps:
     @cached_property
     def poller(self) -> Poller:
         """The step that takes in what MESH has for us."""
-        return Poller(evidence=self.evidence, mesh=self.connections, identifiers=IDENTIFIERS, **self._common)
+        return Poller(
+            evidence=self.evidence, mesh=self.connections, identifiers=IDENTIFIERS, queue=self.inbox_queue,
+            **self._common,
+        )  # fmt: skip
 
     @cached_property
     def sweep(self) -> Sweep:
@@ -196,7 +252,7 @@ class Steps:
     def escalation(self) -> Escalation:
         """The step that notifies a second person."""
         return Escalation(
-            book=self.book, mailboxes=self.mailboxes, notifier=self.notifier, wait=timedelta(hours=8),
+            ledger=self.ledger, mailboxes=self.mailboxes, notifier=self.notifier, wait=timedelta(hours=8),
             now=self.clock,
         )  # fmt: skip
 
@@ -261,8 +317,9 @@ class Steps:
             "request_id": message_id, "mailbox": MAILBOX, "encounter": message_id, "version": 1,
             "created_at": self.clock(),
         } | changes  # fmt: skip
-        key = key_of(row["mailbox"], row["encounter"])
-        record = MessageRecord(message_id=message_id, history=MessageHistory(events), encounter_key=key, **row)
+        record = MessageRecord(
+            message_id=message_id, history=MessageHistory(events), encounter_key=encounter_key_of(message_id), **row
+        )
         self.ledger.create(record)
         return record
 
@@ -290,7 +347,7 @@ class Product(Steps):
         self.sample = sample
         self.dropped, self.outgoing, self.bucket = Bucket(clock), Bucket(clock), Bucket(clock)
         s3 = S3(drop=self.dropped, outbox=self.outgoing, evidence=self.bucket)
-        super().__init__(Surroundings(clock, s3, Sqs(clock, "intake", "send")), port)
+        super().__init__(Surroundings(clock, s3, Sqs(clock, "intake", "send", "inbox")), port)
         self.seconds = itertools.count(step=3_600).__next__  # settings that a test changes count at once
         self.configure(*MAILBOXES.values())
         self.table, self.topic = self.around.dynamodb, self.around.sns
@@ -374,6 +431,10 @@ class Product(Steps):
         for message_id in self.queue.take():
             self.sender.send(message_id)
 
+    def polls(self, mailbox: str = MAILBOX) -> Counter[Taken]:
+        """Poll a mailbox, and collect what waits; raise the first failure at the end."""
+        return polled(self.poller, self.sqs, mailbox)
+
     def later(self, wait: timedelta) -> None:
         """Let time pass, then run the schedules."""
         self.clock.advance(wait)
@@ -417,9 +478,7 @@ class Product(Steps):
     def stored_messages(self) -> Mapping[str, bytes]:
         """The messages in the outbox, by id."""
         return {
-            key.removeprefix("messages/").removesuffix(".xml"): content
-            for key, content in self.outgoing.objects.items()
-            if key.endswith(".xml")
+            key.removeprefix("messages/"): stored.message(content) for key, content in self.outgoing.objects.items()
         }
 
     def received_files(self) -> list[tuple[str, str]]:

@@ -52,13 +52,16 @@ class Bucket:
     def get_object(self, *, Key: str, Range: str | None = None, VersionId: str | None = None, **_: Any) -> Item:
         content = self._content("GetObject", Key, VersionId)
         self.read.append((Key, VersionId or str(len(self._versions[Key]))))
+        head = self._head(Key, VersionId, content)
         if Range:
             first, last = Range.removeprefix("bytes=").split("-")
             content = content[int(first) : int(last) + 1 if last else None]
-        return {"Body": StreamingBody(io.BytesIO(content), len(content))}
+        return {**head, "Body": StreamingBody(io.BytesIO(content), len(content)), "ContentLength": len(content)}
 
     def head_object(self, *, Key: str, VersionId: str | None = None, **_: Any) -> Item:
-        content = self._content("HeadObject", Key, VersionId)
+        return self._head(Key, VersionId, self._content("HeadObject", Key, VersionId))
+
+    def _head(self, Key: str, VersionId: str | None, content: bytes) -> Item:
         version = VersionId or str(len(self._versions[Key]))
         puts = self._put_at[Key]  # none of what a test keeps by itself
         at = _second(puts[int(version) - 1] if puts else self.clock())
@@ -141,6 +144,7 @@ class Bucket:
             self._put_at[key][-1] = at
 
     def put_object_legal_hold(self, *, Key: str, LegalHold: Mapping[str, str], **_: Any) -> Item:
+        assert Key in self._versions, "S3 has no object of this key"
         (self.under_hold.add if LegalHold["Status"] == "ON" else self.under_hold.remove)(Key)
         return {}
 

@@ -84,6 +84,17 @@ class Sqs:
         queue[message.id] = message
         return {"MessageId": message.id}
 
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+        """Put at most ten messages on a queue."""
+        if not 1 <= len({entry["Id"] for entry in Entries}) == len(Entries) <= 10:
+            raise aws_error("SendMessageBatch", "TooManyEntriesInBatchRequest")
+        taken = [
+            Sqs.send_message(self, QueueUrl=QueueUrl, **{name: entry[name] for name in entry if name != "Id"})
+            | {"Id": entry["Id"], "MD5OfMessageBody": ""}
+            for entry in Entries
+        ]
+        return {"Successful": taken, "Failed": []}
+
     def receive_message(
         self, *, QueueUrl: str, MaxNumberOfMessages: int = 1, VisibilityTimeout: int = 30, **_: Any
     ) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from gpconnect_messaging.ledger.deadlines import Timeouts
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mesh.models import MessageHeaders
 from gpconnect_messaging.notifications import Notifier
+from gpconnect_messaging.queues import Listed
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.storage import Evidence
 from infra import environments
@@ -91,10 +92,6 @@ class Inbox:
     def handshake(self) -> None:
         """Find that MESH is there."""
 
-    def inbox(self) -> Iterator[str]:
-        """List the message."""
-        yield self.headers().message_id
-
     def download_into(self, _message_id: str, sink: Any, **_: object) -> MessageHeaders:
         """Write the body in blocks."""
         for start in range(0, len(self.body), 256 * 1024):
@@ -119,7 +116,7 @@ def poller(inbox: Inbox) -> Poller:
     return Poller(
         evidence=Evidence(cast("Any", Bucket(clock)), "evidence", clock), ledger=ledger, mesh=cast("Any", inbox),
         notifier=Notifier(cast("Any", Topic()), "topic", ledger), now=clock,
-        identifiers=IDENTIFIERS,
+        identifiers=IDENTIFIERS, queue=cast("Any", None),
     )  # fmt: skip
 
 
@@ -135,8 +132,8 @@ def try_bodies(bodies: Iterator[bytes], whole_every: int, result: Result) -> Ite
         try:
             if whole_every and number % whole_every == 0:
                 result.whole += 1
-                polled = asdict(step.poll(MAILBOX))
-                outcome = "whole step: " + next((name for name, count in polled.items() if count), "nothing")
+                entry = Listed(MAILBOX, (inbox.headers().message_id,), True, step.now(), 1, "")
+                outcome = f"whole step: {next(iter(step.collect(entry)))}"
             else:
                 outcome = _kind(step._understand(cast("Any", inbox), inbox.headers(), body, ""))
         except Exception as error:  # noqa: BLE001 - that is what is looked for

@@ -123,7 +123,7 @@ def production() -> Configuration:
 def fortified() -> Configuration:
     """Production in an organisation with special rules: every option is on."""
     return with_deployment(
-        with_changes(production(), backfill=Backfill(requests_per_second=20), senders=SENDERS),
+        with_changes(production(), backfill=Backfill(requests_per_second=20), senders=SENDERS, dashboard=True),
         traffic_shift="linear",
         permissions_boundary="arn:aws:iam::444455556666:policy/boundary",
         network=Network(

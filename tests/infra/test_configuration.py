@@ -16,7 +16,6 @@ from infra.configuration import (
     SYNTHETIC,
     Configuration,
     Deployment,
-    FunctionLimits,
     MailboxSettings,
     Network,
     OrganisationContacts,
@@ -200,8 +199,9 @@ def test_every_number_has_two_limits_and_is_refused_beyond_them_by_its_name(grou
     [
         ({"builder": production().builder.model_copy(update={"timeout_seconds": 29})}, r"builder\.timeout_seconds"),
         ({"builder": production().builder.model_copy(update={"memory_megabytes": 512})}, r"builder\.memory_megabytes"),
-        ({"poller": FunctionLimits(memory_megabytes=512, timeout_seconds=29)}, r"poller\.timeout_seconds"),
-        ({"poller": FunctionLimits(memory_megabytes=512, timeout_seconds=270)}, r"poller\.timeout_seconds"),
+        ({"poller": production().poller.model_copy(update={"timeout_seconds": 29})}, r"poller\.timeout_seconds"),
+        ({"poller": production().poller.model_copy(update={"timeout_seconds": 270})}, r"poller\.timeout_seconds"),
+        ({"poller": production().poller.model_copy(update={"batch_size": 2})}, r"poller\.batch_size"),
         ({"timings": Timings(drop_settled_seconds=60)}, r"timings\.drop_settled_seconds"),
         ({"timings": Timings(document_wait_seconds=1800)}, r"malware_scan\.patience_minutes"),
         (
@@ -295,9 +295,10 @@ def test_evidence_is_not_locked_for_longer_than_it_is_kept() -> None:
 def test_every_run_of_the_poller_that_can_overlap_has_its_place() -> None:
     due_runs = 4  # one begins each minute and may take four
     drop_and_balance = 2
-    assert configuration().poller_concurrency == 1 + due_runs + drop_and_balance
+    collectors = 10
+    assert configuration().poller_concurrency == 1 + due_runs + drop_and_balance + collectors
     two = (MAILBOX, MailboxSettings(mailbox="Y90002OT001", ods_code="Y90002"))
-    assert configuration(mailboxes=two).poller_concurrency == 2 + due_runs + drop_and_balance
+    assert configuration(mailboxes=two).poller_concurrency == 2 + due_runs + drop_and_balance + collectors
 
 
 def test_mailboxes_default_to_the_current_specification() -> None:
@@ -387,11 +388,6 @@ def test_a_builder_that_is_given_several_requests_at_once_is_refused() -> None:
         configuration(
             builder=QueueFunctionLimits(memory_megabytes=1024, timeout_seconds=60, batch_size=2, maximum_concurrency=2)
         )
-
-
-def test_a_poller_that_outlasts_its_interval_is_refused() -> None:
-    with pytest.raises(ValidationError, match=r"poller\.timeout_seconds"):
-        configuration(poller=FunctionLimits(memory_megabytes=512, timeout_seconds=301))
 
 
 def test_sqs_takes_no_smaller_maximum_concurrency() -> None:

@@ -50,7 +50,7 @@ def test_aws_is_reached_through_endpoints_that_serve_this_account_only(fortified
     endpoints = fortified_prod.of_type("EC2::VPCEndpoint").values()
     assert {endpoint["ServiceName"].removeprefix("com.amazonaws.eu-west-2.") for endpoint in endpoints} == {
         *("s3", "dynamodb"),
-        *("sqs", "sns", "ssm", "secretsmanager", "logs", "xray", "monitoring", "events", "lambda", "kms"),
+        *("sqs", "sns", "ssm", "secretsmanager", "logs", "monitoring", "events", "lambda", "kms"),
     }
     for endpoint in endpoints:
         [statement] = endpoint["PolicyDocument"]["Statement"]

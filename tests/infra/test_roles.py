@@ -9,6 +9,7 @@ import pytest
 from tests.infra.templates import Properties, Template, production, referred
 
 LEDGER = {
+    ("dynamodb:BatchGetItem", "Ledger"),
     ("dynamodb:GetItem", "Ledger"),
     ("dynamodb:PutItem", "Ledger"),
     ("dynamodb:Query", "Ledger"),
@@ -22,13 +23,13 @@ LEDGER = {
 }
 NOTICES = {
     ("sns:Publish", "Notices"),
-    ("kms:Decrypt through sns", "notifications key"),
-    ("kms:GenerateDataKey through sns", "notifications key"),
+    ("kms:Decrypt through sns", "records key"),
+    ("kms:GenerateDataKey through sns", "records key"),
 }
 SEND = {
     ("sqs:SendMessage", "Send"),
-    ("kms:Decrypt through sqs", "send key"),
-    ("kms:GenerateDataKey through sqs", "send key"),
+    ("kms:Decrypt through sqs", "records key"),
+    ("kms:GenerateDataKey through sqs", "records key"),
 }
 SCANS = {("s3:GetObjectTagging", "Drop/*")}
 """What the builder needs besides, where the drop is scanned: to see a verdict."""
@@ -36,20 +37,17 @@ SETTINGS = {("ssm:GetParameter", "parameter/{path}/mailboxes/*")}
 CREDENTIALS = {
     ("secretsmanager:GetSecretValue", "secret:{path}/mailboxes/*"),
     ("secretsmanager:GetSecretValue", "mesh secret"),
-    ("kms:Decrypt through secretsmanager", "secrets key"),
+    ("kms:Decrypt through secretsmanager", "records key"),
 }
 PDS = {
     ("secretsmanager:GetSecretValue", "PDS secret"),
-    ("kms:Decrypt through secretsmanager", "secrets key"),
+    ("kms:Decrypt through secretsmanager", "records key"),
     ("s3:PutObject", "Evidence/comparisons/*"),
 }
-KEYS = ("records key", "logs key", "dead letters key", "intake key", "send key", "notifications key",
-        "notification path key", "secrets key")  # fmt: skip
 IDENTIFIERS = {
     ("secretsmanager:GetSecretValue", "identifiers secret"),
     ("kms:Decrypt through secretsmanager", "records key"),
 }
-TRACES = {("xray:PutTelemetryRecords", "*"), ("xray:PutTraceSegments", "*")}
 WRITE_OBJECTS = {("kms:Decrypt through s3", "records key"), ("kms:GenerateDataKey through s3", "records key")}
 
 
@@ -66,22 +64,21 @@ def _logs(function: str) -> set[tuple[str, str]]:
 
 def _consume(queue: str) -> set[tuple[str, str]]:
     actions = ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")
-    return {*((f"sqs:{action}", queue) for action in actions), ("kms:Decrypt through sqs", f"{queue.lower()} key")}
+    return {*((f"sqs:{action}", queue) for action in actions), ("kms:Decrypt through sqs", "records key")}
 
 
+ARCHIVE = ("archive", "archive-index")
 ALLOWED = {
     "Builder": LEDGER
     | NOTICES
     | SEND
     | SETTINGS
     | IDENTIFIERS
-    | TRACES
     | WRITE_OBJECTS
     | _logs("Builder")
     | _consume("Intake")
     | {
         ("sqs:SendMessage", "Intake"),
-        ("kms:GenerateDataKey through sqs", "intake key"),
         ("s3:GetObject", "Drop/*"),
         ("s3:GetObjectVersion", "Drop/*"),
         ("s3:ListBucket", "Drop"),
@@ -94,11 +91,11 @@ ALLOWED = {
         ("s3:GetObject", "Evidence/requests/*"),
         ("s3:ListBucket", "Evidence"),
         ("s3:PutObject", "Evidence/warnings/*"),
+        *(("s3:GetObject", f"Evidence/{folder}/*") for folder in ARCHIVE),
     },
     "Sender": LEDGER
     | NOTICES
     | CREDENTIALS
-    | TRACES
     | _logs("Sender")
     | _consume("Send")
     | {("s3:GetObject", "Outbox/messages/*"), ("kms:Decrypt through s3", "records key")},
@@ -108,29 +105,29 @@ ALLOWED = {
     | SETTINGS
     | IDENTIFIERS
     | CREDENTIALS
-    | TRACES
     | WRITE_OBJECTS
     | _logs("Poller")
     | {
+        *((f"sqs:{action}", "Inbox") for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")),
+        ("sqs:SendMessage", "Inbox"),
         ("sqs:SendMessage", "Intake"),
-        ("kms:Decrypt through sqs", "intake key"),
-        ("kms:GenerateDataKey through sqs", "intake key"),
         ("s3:PutObject", "Evidence/received/*"),
         ("events:DescribeRule", "request rule"),
         ("lambda:GetEventSourceMapping", "Intake mapping"),
         ("lambda:GetEventSourceMapping", "Send mapping"),
-        *(("kms:DescribeKey", key) for key in KEYS),
-        ("dynamodb:Query", "Ledger/index/by_due"),
-        ("dynamodb:Query", "Ledger/index/by_encounter"),
-        ("dynamodb:Query", "Ledger/index/by_status"),
+        ("kms:DescribeKey", "records key"),
+        ("dynamodb:Query", "Ledger/index/by_attention"),
+        ("dynamodb:Query", "Ledger/index/by_time"),
+        ("dynamodb:Query", "Ledger/index/by_work"),
         ("s3:ListBucket", "Drop"),
         ("s3:ListBucketVersions", "Drop"),
         ("s3:GetObjectTagging", "Drop/*"),
-        ("s3:ListBucket under receipts/*", "Evidence"),
         ("s3:PutObject", "Evidence/balances/*"),
         ("s3:GetObject", "Evidence/balances/*"),
         ("s3:PutObject", "Evidence/reckonings/*"),
         ("s3:GetObject", "Evidence/reckonings/*"),
+        *((action, f"Evidence/{folder}/*") for folder in ARCHIVE for action in ("s3:GetObject", "s3:PutObject")),
+        ("s3:ListBucket", "Evidence"),
     },
 }
 
@@ -143,6 +140,8 @@ def test_a_function_may_do_what_it_needs_and_no_more(template: Template, functio
     if function == "Builder":
         more |= PDS if template.configuration.pds else set()
         more |= SCANS if template.configuration.malware_scan else set()
+    if function == "Poller" and template.configuration.deployment.evidence_lock_days:
+        more |= {("s3:PutObjectRetention", "Evidence/archive/*")}
     expected = {(action, resource.format(path=path)) for action, resource in ALLOWED[function] | more}
     assert set(_permissions(template, role)) == expected
 
@@ -184,7 +183,7 @@ def test_no_role_takes_its_permissions_from_elsewhere(template: Template) -> Non
         assert "Policies" not in role
 
 
-def test_no_action_is_a_wildcard_and_only_traces_and_log_deliveries_have_no_resource(template: Template) -> None:
+def test_no_action_is_a_wildcard_and_only_a_backfills_logs_and_traces_have_no_resource(template: Template) -> None:
     for policy in template.of_type("IAM::Policy").values():
         for statement in policy["PolicyDocument"]["Statement"]:
             assert statement["Effect"] == "Allow"
@@ -216,8 +215,6 @@ def _condition(statement: Properties) -> str:
             name, region = service.split(".", maxsplit=1)
             assert region == "eu-west-2.amazonaws.com"
             return f" through {name}"
-        case {"StringLike": {"s3:prefix": str(prefix), **others}} if not others:
-            return f" under {prefix}"
         case other:
             raise AssertionError(f"unexpected condition {other}")
 
@@ -226,7 +223,7 @@ def _names(template: Template) -> dict[str, str]:
     """Return this file's names of resources, by logical id."""
     outputs = (
         *("DropBucketName", "OutboxBucketName", "EvidenceBucketName", "LedgerTableName", "NoticesTopicArn"),
-        *("IntakeQueueUrl", "SendQueueUrl", "PollerFunctionName"),
+        *("IntakeQueueUrl", "SendQueueUrl", "InboxQueueUrl", "PollerFunctionName"),
     )
     names = {}
     for output in outputs:
@@ -238,12 +235,6 @@ def _names(template: Template) -> dict[str, str]:
         names[referred(template.named(f"{function}FunctionName")["LoggingConfig"]["LogGroup"])] = f"{function} logs"
     names |= {
         referred(template.named("LedgerTableName")["SSESpecification"]["KMSMasterKeyId"]): "records key",
-        referred(template.named("NoticesTopicArn")["KmsMasterKeyId"]): "notifications key",
-        referred(template.named("IntakeQueueUrl")["KmsMasterKeyId"]): "intake key",
-        referred(template.named("SendQueueUrl")["KmsMasterKeyId"]): "send key",
-        referred(template.named("SendDeadLetterQueueUrl")["KmsMasterKeyId"]): "dead letters key",
-        referred(template.named("NoticePathTopicArn")["KmsMasterKeyId"]): "notification path key",
-        referred(next(iter(template.of_type("Logs::LogGroup").values()))["KmsKeyId"]): "logs key",
     }
     [rule] = template.of_type("Events::Rule")
     names[rule] = "request rule"
@@ -252,7 +243,6 @@ def _names(template: Template) -> dict[str, str]:
     for logical_id, secret in template.of_type("SecretsManager::Secret").items():
         if secret["Name"].endswith("/mesh"):
             names[logical_id] = "mesh secret"
-            names[referred(secret["KmsKeyId"])] = "secrets key"
         if secret["Name"].endswith("/pds"):
             names[logical_id] = "PDS secret"
         if secret["Name"].endswith("/identifiers"):

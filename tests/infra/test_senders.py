@@ -164,7 +164,8 @@ def test_a_sender_uses_the_key_through_the_service_alone(
             "KMSMasterKeyID"
         ]
     )
-    [statement] = [candidate for candidate in fortified_prod.key_statements(key) if candidate.get("Sid") == "Senders"]
+    sid = f"SendersThrough{service.capitalize()}"
+    [statement] = [candidate for candidate in fortified_prod.key_statements(key) if candidate.get("Sid") == sid]
     assert set(statement["Principal"]["AWS"]) == who
     assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert statement["Condition"] == {"StringEquals": {"kms:ViaService": f"{service}.eu-west-2.amazonaws.com"}}
@@ -219,7 +220,7 @@ def test_a_senders_queue_is_like_the_shared_one_and_shares_its_dead_letters(fort
         assert queue["QueueName"] == f"gpconnect-messaging-prod-intake-of-{sender}"
         assert {**queue, "QueueName": None} == {**shared, "QueueName": None}
         assert queue["RedrivePolicy"]["maxReceiveCount"] == 5
-    assert len(fortified_prod.of_type("SQS::Queue")) == 6
+    assert len(fortified_prod.of_type("SQS::Queue")) == 8, "intake, send and inbox with dead letters, and the senders'"
 
 
 def test_each_queue_feeds_the_builder_and_is_watched_to_be_enabled(fortified_prod: Template) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from gpconnect_messaging.ledger.stored_names import Status
+from gpconnect_messaging.steps.poll import Taken
 from gpconnect_messaging.steps.send import PostponedError
 from tests.examples import spec_file
 from tests.fakes.product import WORKFLOW
@@ -63,7 +64,7 @@ def a_full_run(mesh: LocalMesh) -> list[dict[str, Any]]:
         product.sender.send(interrupted, lambda: False)
     mesh.next_fault("cut_after", "chunk", skip=2)
     assert product.sender.send(interrupted) is Status.SENT
-    assert product.poller.poll(SENDER).matched == 4
+    assert product.polls(SENDER)[Taken.MATCHED] == 4
     assert product.connections.endpoint_lookup(SENDER, "A20047", WORKFLOW).mailboxes
     client = product.connections.to(SENDER)
     client.count()

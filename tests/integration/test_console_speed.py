@@ -34,7 +34,7 @@ def full() -> Console:
             changed_at=at,
         )
 
-    it.cache._rows |= {summary.message_id: summary for summary in map(row, range(MESSAGES))}
+    it.cache._rows |= {summary.message_id: [summary] for summary in map(row, range(MESSAGES))}
     it.cache._show(now, it.cache.view().notifications)
     return it
 

@@ -50,7 +50,7 @@ def test_a_diagram_is_drawn_and_nobody_else_is_asked(built: Path, browser_page: 
     failed: list[str] = []
     browser_page.on("request", lambda request: asked.append(request.url))
     browser_page.on("requestfailed", lambda request: failed.append(request.url))
-    for name in ("lifecycle.html", "index.html"):
+    for name in ("lifecycle.html", "explanation/architecture.html"):
         browser_page.goto((built / name).as_uri())
         browser_page.wait_for_selector("div.mermaid", timeout=20_000, state="attached")
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []

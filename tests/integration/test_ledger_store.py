@@ -15,22 +15,23 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.derived_ids import REGISTERED_PRACTICE
+from gpconnect_messaging.ledger import encounter_format
 from gpconnect_messaging.ledger.deadlines import Timeouts
-from gpconnect_messaging.ledger.event_feed import EventFeed
+from gpconnect_messaging.ledger.encounter_table import STATE, pk_of
 from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.history import MessageHistory
-from gpconnect_messaging.ledger.notifications import NotificationStore
+from gpconnect_messaging.ledger.notifications import NotificationStore, to_escalate, to_tell
 from gpconnect_messaging.ledger.precedence import RequestTimes
-from gpconnect_messaging.ledger.records import MessageRecord, OpenNotification, Origin, Received
+from gpconnect_messaging.ledger.records import MessageRecord, Origin, RaisedNotification, Received
 from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.stored_names import NotificationType, Status
 from infra.local.run import LocalRun
 from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
 from tests.fakes.dynamodb import Table
-from tests.fakes.ledger_table import INDEXES, KEYS, create_ledger_table
+from tests.fakes.ledger_table import INDEXES, KEYS, SHOWN, create_ledger_table
 from tests.identifiers import ids_of, key_of
-from tests.unit.ledger.events import BUILT, HELD, INVALID, OVERDUE, START, accepted, at, response, started, uncertain
+from tests.unit.ledger.events import BUILT, HELD, OVERDUE, START, accepted, at, response, started, uncertain
 
 MAILBOX = "Y90001OT001"
 PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
@@ -61,17 +62,34 @@ def search(ledger: Ledger) -> Search:
 
 
 def a_record(**changes: Any) -> MessageRecord:
+    """A message of an encounter of its own; of version 0 a request that became none."""
+    encounter, mailbox, version = (
+        changes.get(name, default)
+        for name, default in (("encounter", str(uuid.uuid4())), ("mailbox", MAILBOX), ("version", 1))
+    )
+    own_id = changes.get("message_id") or (
+        str(ids_of(mailbox, encounter).message_id(version)) if version else str(uuid.uuid4())
+    )
     given: dict[str, Any] = {
-        "message_id": str(uuid.uuid4()),
-        "request_id": str(uuid.uuid4()),
-        "mailbox": MAILBOX,
-        "encounter": str(uuid.uuid4()),
-        "version": 1,
+        "message_id": own_id,
+        "request_id": str(uuid.uuid4()) if version else own_id,
+        "mailbox": mailbox,
+        "encounter": encounter,
+        "version": version,
         "created_at": START,
         "history": MessageHistory((BUILT,)),
     }
-    given |= changes
-    return MessageRecord(**given, encounter_key=key_of(given["mailbox"], given["encounter"]))
+    return MessageRecord(**given | changes, encounter_key=key_of(mailbox, encounter))
+
+
+def claimed(ledger: Ledger, **changes: Any) -> MessageRecord:
+    """Have a message of a claimed request, which lists find by arrival."""
+    record = a_record(**changes)
+    claim = ledger.claim(record.request_id, ids_of(record.mailbox, record.encounter), ("v",), record.created_at)
+    assert claim is not None
+    assert claim.message_ids == (record.message_id,)
+    ledger.create(record)
+    return record
 
 
 def at_once(*work: Callable[[], Any]) -> list[Any]:
@@ -88,7 +106,10 @@ def test_the_tests_table_is_the_deployed_one(local_run: LocalRun) -> None:
 
     assert keys(deployed["KeySchema"]) == KEYS
     assert {index["IndexName"]: keys(index["KeySchema"]) for index in deployed["GlobalSecondaryIndexes"]} == INDEXES
-    assert {index["Projection"]["ProjectionType"] for index in deployed["GlobalSecondaryIndexes"]} == {"ALL"}
+    assert {
+        index["IndexName"]: sorted(index["Projection"]["NonKeyAttributes"])
+        for index in deployed["GlobalSecondaryIndexes"]
+    } == {index: sorted(shown) for index, shown in SHOWN.items()}
 
 
 def test_a_message_comes_back_as_it_was_stored(ledger: Ledger) -> None:
@@ -100,7 +121,8 @@ def test_a_message_comes_back_as_it_was_stored(ledger: Ledger) -> None:
     assert found is not None
     assert found.history.events == (BUILT, started(), accepted(), response("20013"), response("30001"))
     assert found.status is Status.DELIVERED
-    assert (found.encounter, found.version, found.created_at, found.revision) == (record.encounter, 1, START, 5)
+    assert (found.encounter, found.version, found.created_at) == (record.encounter, 1, START)
+    assert ledger.encounter(record.encounter_key).revision == 5, "every change was one write"
 
 
 def test_pages_by_status_and_by_time_show_each_message_once_newest_first(ledger: Ledger, search: Search) -> None:
@@ -108,8 +130,7 @@ def test_pages_by_status_and_by_time_show_each_message_once_newest_first(ledger:
     made = []
     for minute in range(9):
         built = replace(BUILT, at=at(minute))
-        made.append(a_record(mailbox=mailbox, created_at=at(minute), history=MessageHistory((built,))))
-        ledger.create(made[-1])
+        made.append(claimed(ledger, mailbox=mailbox, created_at=at(minute), history=MessageHistory((built,))))
     newest_first = [record.message_id for record in reversed(made)]
     for read in (search.by_time, partial(search.by_status, Status.BUILT)):
         page = read(limit=4, mailbox=mailbox)
@@ -122,56 +143,42 @@ def test_pages_by_status_and_by_time_show_each_message_once_newest_first(ledger:
     assert [row.message_id for row in some.rows] == newest_first[4:7]
 
 
-def test_a_message_is_found_by_the_beginning_of_its_id_and_by_its_request(ledger: Ledger, search: Search) -> None:
-    encounter, request_id = str(uuid.uuid4()), str(uuid.uuid4())
-    claim = ledger.claim(request_id, ids_of(MAILBOX, encounter), (), START)
-    assert claim is not None
-    version = ledger.find_version(key_of(MAILBOX, encounter), claim.version)
-    assert version is not None
-    record = a_record(message_id=version.message_ids[0], request_id=request_id, encounter=encounter)
-    ledger.create(record)
-    for name in (record.message_id, record.message_id[:8], record.message_id[:15], request_id):
+def test_a_message_is_found_by_its_id_and_by_its_request(ledger: Ledger, search: Search) -> None:
+    record = claimed(ledger)
+    for name in (record.message_id, record.message_id.upper(), record.request_id):
         [found] = search.named(name)
-        assert (found.message_id, found.status, found.encounter) == (record.message_id, Status.BUILT, encounter)
-    assert [record.message_id for record in search.of_encounter(key_of(MAILBOX, encounter))] == [record.message_id]
+        assert (found.message_id, found.status, found.encounter) == (record.message_id, Status.BUILT, record.encounter)
+    assert [row.message_id for row in search.of_encounter(record.encounter_key)] == [record.message_id]
     assert search.named(str(uuid.uuid4())) == []
 
 
-def test_whoever_follows_the_ledger_reads_all_that_stands_once_and_then_only_what_changed(ledger: Ledger) -> None:
-    settled_since = datetime.now(UTC)
-    following = EventFeed(ledger._client, ledger._table)
-    is_open, settled = a_record(), a_record(history=MessageHistory((INVALID,)))
-    for record in (is_open, settled):
-        ledger.create(record)
-    standing = {row.message_id: row.status for row in following.standing(settled_since)}
-    assert standing[is_open.message_id] is Status.BUILT
-    assert standing[settled.message_id] is Status.INVALID
-    since_later = {row.message_id for row in following.standing(datetime.now(UTC) + timedelta(minutes=1))}
-    assert is_open.message_id in since_later, "what is open is given whenever it changed"
-    assert settled.message_id not in since_later
-    now = datetime.now(UTC)
-    ledger.record(is_open.message_id, replace(started(), at=now))
-    happened = [event for event in following.happened(now) if event.message_id in standing]
-    assert [(event.message_id, event.at) for event in happened] == [(is_open.message_id, now)]
-    assert [row.status for row in following.summaries([is_open.message_id])] == [Status.SENDING]
+def test_whoever_follows_the_ledger_sees_what_is_open_and_what_came(ledger: Ledger, search: Search) -> None:
+    record = claimed(ledger)
+    built, _ = search.listed()[record.encounter_key]
+    ledger.record(record.message_id, started())
+    sending, _ = search.listed()[record.encounter_key]
+    assert [shown.split()[0] for shown in (built, sending)] == ["BUILT", "SENDING"]
+    for event in (accepted(mesh_message_id=uuid.uuid4().hex), response("20013"), response("30001")):
+        ledger.record(record.message_id, event)
+    assert record.encounter_key not in search.listed(), "it is delivered"
+    assert record.encounter_key in search.arrived(START)
+    [(_, rows)] = search.of_encounters([record.encounter_key])
+    assert [row.status for row in rows] == [Status.DELIVERED]
 
 
 def test_statuses_are_counted_and_the_longest_standing_is_told(ledger: Ledger, search: Search) -> None:
-    since = datetime.now(UTC)
+    since = START - timedelta(minutes=1)
     before = search.counts(since).by_status
-    records = [a_record() for _ in range(3)]
+    records = [claimed(ledger) for _ in range(3)]
     for record in records:
-        ledger.create(record)
         ledger.record(record.message_id, started())
     for event in (accepted(mesh_message_id=uuid.uuid4().hex), response("20013"), response("30001")):
         ledger.record(records[0].message_id, event)
-    after = search.counts(since).by_status
-    assert after[Status.SENDING] - before[Status.SENDING] == 2
-    assert after[Status.DELIVERED] - before[Status.DELIVERED] == 1
+    counted = search.counts(since)
+    assert counted.by_status[Status.SENDING] - before[Status.SENDING] == 2
+    assert counted.by_status[Status.DELIVERED] - before[Status.DELIVERED] == 1
     assert search.counts(datetime.now(UTC)).by_status[Status.DELIVERED] == 0
-    oldest = search.oldest(Status.SENDING)
-    assert oldest is not None
-    assert oldest <= search.summaries([records[1].message_id])[0].changed_at
+    assert counted.oldest[Status.SENDING] <= search.summaries([records[1].message_id])[0].changed_at
 
 
 def test_creating_or_recording_again_changes_nothing(ledger: Ledger) -> None:
@@ -182,7 +189,9 @@ def test_creating_or_recording_again_changes_nothing(ledger: Ledger) -> None:
     repeated = ledger.record(record.message_id, started())
     assert again.record.status is Status.SENDING
     assert repeated is not None
-    assert repeated.record.revision == 2
+    assert not again.recorded
+    assert not repeated.recorded
+    assert ledger.encounter(record.encounter_key).revision == 2
     assert ledger.record(str(uuid.uuid4()), started()) is None
 
 
@@ -202,8 +211,8 @@ def test_a_message_is_found_by_encounter_mesh_id_and_status(ledger: Ledger) -> N
     assert by_mesh is not None
     assert by_mesh.message_id == records[0].message_id
     assert ledger.find_by_mesh_message_id("unknown") is None
-    assert records[0].message_id in {message.message_id for message in ledger.find_by_status(Status.SENT)}
-    assert records[0].message_id not in {message.message_id for message in ledger.find_by_status(Status.BUILT)}
+    assert records[0].message_id in {message.message_id for message in ledger.records_in(Status.SENT)}
+    assert records[0].message_id not in {message.message_id for message in ledger.records_in(Status.BUILT)}
 
 
 def test_only_what_is_due_is_due(ledger: Ledger) -> None:
@@ -215,14 +224,17 @@ def test_only_what_is_due_is_due(ledger: Ledger) -> None:
         ledger.record(record.message_id, accepted())
     for code in ("20013", "30001"):
         ledger.record(delivered.message_id, response(code))
-    wanted = {built.message_id, sent.message_id, delivered.message_id}
+    wanted = {record.encounter_key for record in (built, sent, delivered)}
 
     def due(minutes: float) -> set[str]:
-        return set(ledger.due_messages(at(minutes))) & wanted
+        return {work.key for work in ledger.due(at(minutes))} & wanted
 
+    assert due(11) >= {built.encounter_key}, "what the index says may be early, and is never late"
+    for record in (built, sent):
+        ledger.postpone(ledger.encounter(record.encounter_key))
     assert due(9) == set()
-    assert due(11) == {built.message_id}
-    assert due(10_000) == {built.message_id, sent.message_id}
+    assert due(11) == {built.encounter_key}
+    assert due(10_000) == {built.encounter_key, sent.encounter_key}
 
 
 def test_an_encounters_versions_are_counted_once_each_however_many_ask_at_once(ledger: Ledger) -> None:
@@ -263,7 +275,7 @@ def test_of_many_requests_held_at_once_one_is_held_and_one_is_released(ledger: L
     )
     assert {claim.version for claim in claims} == {1}
     assert statuses() == [Status.RELEASING, *[Status.SUPERSEDED] * 3]
-    version = ledger.find_version(key_of(MAILBOX, encounter), 1)
+    version = ledger.encounter(key_of(MAILBOX, encounter)).find_version(1)
     assert version is not None
     assert version.request_id == held.message_id
     late = a_record(encounter=encounter, version=0, history=MessageHistory((HELD,)))
@@ -283,7 +295,7 @@ def test_a_withdrawal_stops_and_lists_in_one_change(ledger: Ledger) -> None:
     encounter = str(uuid.uuid4())
     keys = ("registered-practice", "organisation/FA565")
     ledger.claim(str(uuid.uuid4()), ids_of(MAILBOX, encounter), ("v",), START, recipients=keys)
-    version = ledger.find_version(key_of(MAILBOX, encounter), 1)
+    version = ledger.encounter(key_of(MAILBOX, encounter)).find_version(1)
     assert version is not None
     sent, built = (
         a_record(message_id=message_id, encounter=encounter, recipient=key)
@@ -315,7 +327,7 @@ def test_a_version_that_passes_gives_up_all_that_it_waited_for_in_one_change(led
     ids = [
         version.message_ids[0]
         for number in (1, 2, 3)
-        if (version := ledger.find_version(key_of(MAILBOX, encounter), number))
+        if (version := ledger.encounter(key_of(MAILBOX, encounter)).find_version(number))
     ]
     second, third = (a_record(message_id=ids[number - 1], encounter=encounter, version=number) for number in (2, 3))
     ledger.create(second)
@@ -366,19 +378,25 @@ def test_a_notification_is_raised_once_taken_by_one_and_due_until_it_is_told(led
     later = ledger.record(record.message_id, response("20013"))
     assert later is not None
     assert later.notifications == (), "still overdue, and told already"
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
-    assert notification in ledger.due_notifications(tomorrow)
-    assert sorted(
-        at_once(lambda: ledger.take_notification(notification), lambda: ledger.take_notification(notification))
-    ) == [False, True]
-    assert notification in ledger.due_notifications(tomorrow), "taken, but a crash would leave it untold"
-    ledger.notification_told(notification)
-    assert notification not in ledger.due_notifications(tomorrow)
-    assert not ledger.take_notification(notification)
+    book = NotificationStore(ledger)
+
+    def untold() -> list[Any]:
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        due = {work.key: work.untold_since for work in ledger.due(tomorrow)}
+        waiting = list(to_tell(ledger.encounter(record.encounter_key), tomorrow))
+        assert due.get(record.encounter_key) == (notification.raised_at if waiting else None), "the index says so, too"
+        return waiting
+
+    assert untold() == [notification]
+    assert sorted(at_once(lambda: book.take(notification), lambda: book.take(notification))) == [False, True]
+    assert untold() == [notification], "taken, but a crash would leave it untold"
+    book.told(notification)
+    assert untold() == []
+    assert not book.take(notification)
 
 
 def test_a_notification_that_a_slow_teller_notes_after_its_escalation_is_not_due_again(ledger: Ledger) -> None:
-    book = NotificationStore(ledger._client, ledger._table)
+    book = NotificationStore(ledger)
     record = a_record()
     ledger.create(record)
     for event in (started(), accepted(), OVERDUE):
@@ -386,14 +404,15 @@ def test_a_notification_that_a_slow_teller_notes_after_its_escalation_is_not_due
     assert change is not None
     (notification,) = change.notifications
 
-    def waiting() -> list[OpenNotification]:
-        return [due for due in book.due_escalations(datetime.now(UTC)) if due.notification == notification]
+    def waiting() -> list[RaisedNotification]:
+        return list(to_escalate(ledger.encounter(record.encounter_key), datetime.now(UTC)))
 
-    ledger.notification_told(notification)
+    book.told(notification)
     (due,) = waiting()
-    assert book.take_escalation(due)
-    book.escalated(due)
-    ledger.notification_told(notification)
+    assert due.notification == notification
+    assert book.take_escalation(notification)
+    book.escalated(notification)
+    book.told(notification)
     assert waiting() == []
 
 
@@ -416,3 +435,73 @@ def test_copies_that_mesh_may_hold_are_counted(ledger: Ledger) -> None:
     found = ledger.find(record.message_id)
     assert found is not None
     assert found.history.possible_copies == 2
+
+
+def test_an_encounter_that_outgrows_its_item_is_divided_and_stays_readable(
+    ledger: Ledger, search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encounter_format, "LARGEST_BODY", 600)
+    encounter = str(uuid.uuid4())
+    records: list[MessageRecord] = []
+    for _ in range(12):
+        record = a_record(encounter=encounter, version=len(records) + 1)
+        ledger.claim(record.request_id, ids_of(MAILBOX, encounter), ("v",), START)
+        ledger.create(record)
+        ledger.record(record.message_id, started())
+        ledger.record(record.message_id, accepted(mesh_message_id=uuid.uuid4().hex))
+        records.append(record)
+    parts = list(ledger._partition(pk_of(key_of(MAILBOX, encounter)), "PART#"))
+    assert len(parts) > 1
+    whole = Search(ledger._client, ledger._table).encounter(key_of(MAILBOX, encounter))
+    assert [f"PART#{name}" for name in whole.parts] == [part["sk"] for part in parts]
+    assert [version.request_id for version in whole.versions] == [record.request_id for record in records]
+    assert [len(record.history.events) for record in whole.records.values()] == [3] * 12
+    first = ledger.record(records[0].message_id, response("20013"))
+    assert first is not None
+    assert first.record.status is Status.ACKNOWLEDGED, "what a part holds goes on"
+    [again] = search.named(records[0].request_id)
+    assert again.status is Status.ACKNOWLEDGED
+
+
+def test_more_encounters_than_one_batch_reads_are_all_read(ledger: Ledger, search: Search) -> None:
+    records = [a_record() for _ in range(230)]
+    for record in records:
+        ledger.create(record)
+    keys = [record.encounter_key for record in records]
+    found = list(search.encounters([*keys, *keys[:3], "unknown"]))
+    assert sorted(encounter.key for encounter in found) == sorted(keys)
+    wanted = [record.message_id for record in records]
+    assert [row.message_id for row in search.summaries(wanted)] == wanted, "in the order asked for"
+
+
+def test_pages_by_time_show_each_of_the_requests_of_one_moment_once(ledger: Ledger, search: Search) -> None:
+    mailbox = f"Y{uuid.uuid4().hex[:8].upper()}"
+    made = {claimed(ledger, mailbox=mailbox, created_at=at(30)).message_id for _ in range(11)}
+    made |= {claimed(ledger, mailbox=mailbox, created_at=at(minute)).message_id for minute in (29, 31)}
+    page = search.by_time(limit=3, mailbox=mailbox)
+    shown = [row.message_id for row in page.rows]
+    while page.cursor:
+        page = search.by_time(limit=3, mailbox=mailbox, cursor=page.cursor)
+        shown += [row.message_id for row in page.rows]
+    assert len(shown) == 13
+    assert set(shown) == made
+
+
+def test_what_a_process_remembers_and_another_has_changed_is_read_again(ledger: Ledger) -> None:
+    record = a_record()
+    ledger.create(record)
+    other = Ledger(ledger._client, ledger._table, PATIENCE)
+    assert other.record(record.message_id, started()) is not None
+    known = ledger._recall(record.encounter_key)
+    assert known is not None
+    assert known.encounter.records[record.message_id].history.events == (BUILT,), "it remembers the message before"
+    change = ledger.record(record.message_id, accepted(), only_if=lambda history: history.attempts < 2)
+    assert change is not None
+    assert change.record.history.events == (BUILT, started(), accepted())
+    again = other.record(record.message_id, accepted())
+    assert again is not None
+    assert not again.recorded
+    assert ledger.record(record.message_id, started(2), only_if=lambda history: history.attempts == 0) is None
+    stored = ledger._get(pk_of(record.encounter_key), STATE)
+    assert stored is not None
+    assert stored["revision"] == 3

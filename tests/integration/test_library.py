@@ -152,7 +152,7 @@ def test_gpcm_lists_and_shows_what_is_in_a_deployed_stack(
     span = ("--since", day[0], "--until", day[1], "--limit", "1000")
     listed = gpcm(operators, "list", *span, "--json", folder=tmp_path, **access)
     assert message in {row["message_id"] for row in json.loads(listed.stdout)["messages"]}, listed.stderr
-    shown = gpcm(operators, "show", message[:8], folder=tmp_path, **access)
+    shown = gpcm(operators, "show", message, folder=tmp_path, **access)
     assert "DELIVERED" in shown.stdout, shown.stderr
 
 

@@ -89,7 +89,13 @@ def test_functions_run_with_their_own_roles_and_without_the_persons_environment(
 
 def test_the_schedules_are_invoked_with_their_own_inputs(local_run: LocalRun) -> None:
     schedules = local_run.state.deployment.schedules
-    assert {json.loads(schedule.input)["task"] for schedule in schedules} == {"mailbox", "due", "reconcile", "drop"}
+    assert {json.loads(schedule.input)["task"] for schedule in schedules} == {
+        "mailbox",
+        "due",
+        "reconcile",
+        "drop",
+        "archive",
+    }
     assert {schedule.function for schedule in schedules} == {f"{local_run.outputs['PollerFunctionName']}:live"}
 
 

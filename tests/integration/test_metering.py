@@ -38,8 +38,8 @@ def metered(
         owner.close()
 
 
-def item(status: str) -> dict[str, Any]:
-    values = {"pk": "MESSAGE#1", "sk": "MESSAGE", "status_shard": f"{status}#0", "changed_at": "2026"}
+def item(work_at: str) -> dict[str, Any]:
+    values = {"pk": "ENCOUNTER#1", "sk": "STATE", "work_shard": "WORK#0", "work_at": work_at}
     return {name: {"S": value} for name, value in values.items()}
 
 
@@ -50,12 +50,12 @@ def test_a_roles_calls_are_counted_with_their_units_and_bytes_and_the_owners_are
     create_ledger_table(owner.client("dynamodb"), "ledger")
     owner.client("s3").create_bucket(Bucket="outbox", CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
     table, store = session.client("dynamodb", **how), session.client("s3", **how)
-    table.put_item(TableName="ledger", Item=item("BUILT"))
-    table.transact_write_items(TransactItems=[{"Put": {"TableName": "ledger", "Item": item("SENT")}}])
-    key = {"pk": {"S": "MESSAGE#1"}, "sk": {"S": "MESSAGE"}}
+    table.put_item(TableName="ledger", Item=item("2026-11-20"))
+    table.transact_write_items(TransactItems=[{"Put": {"TableName": "ledger", "Item": item("2026-11-21")}}])
+    key = {"pk": {"S": "ENCOUNTER#1"}, "sk": {"S": "STATE"}}
     table.get_item(TableName="ledger", Key=key, ConsistentRead=True)
     table.query(
-        TableName="ledger", IndexName="by_status", KeyConditionExpression="status_shard = :shard",
+        TableName="ledger", IndexName="by_work", KeyConditionExpression="work_shard = :shard",
         ExpressionAttributeValues={":shard": {"S": "nobody"}},
     )  # fmt: skip
     store.put_object(Bucket="outbox", Key="messages/1.xml", Body=b"x" * 1000)
@@ -71,4 +71,4 @@ def test_a_roles_calls_are_counted_with_their_units_and_bytes_and_the_owners_are
         ("s3:PUT", "builder", 0, 0),
     ]
     assert lines[-1]["sent"] >= 1000
-    assert "MESSAGE#1" not in file.read_text(), "what was stored is not written down"
+    assert "ENCOUNTER#1" not in file.read_text(), "what was stored is not written down"

@@ -132,7 +132,7 @@ def test_dead_letters_of_the_intake_become_messages_and_are_harmless_twice(
     (new,) = (letter for letter in moved.values() if letter.moved and letter.subject != known.request_id)
     reaches(local_run, Status.DELIVERED, request=new.subject)
     assert len([row for row in local_run.messages() if row.request_id == known.request_id]) == 1
-    kept = store.head_object(Bucket=local_run.outputs["EvidenceBucketName"], Key=f"requests/{new.subject}.json")
+    kept = store.head_object(Bucket=local_run.outputs["EvidenceBucketName"], Key=f"requests/{new.subject}.json.gz")
     assert kept["Metadata"]["arrived"] == new.queued_at.isoformat(), "it counts from when it first came"
     (left,) = redrive.look()
     assert not left.moves

@@ -10,10 +10,9 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 import pytest
@@ -21,6 +20,9 @@ from boto3.s3.transfer import TransferConfig
 
 from gpcm.functions import FunctionFailedError, invoke
 from gpconnect_messaging.drop_keys import is_request
+from gpconnect_messaging.ledger.encounter_table import STATE, EncounterTable
+from gpconnect_messaging.ledger.encounters import Encounter
+from gpconnect_messaging.ledger.table import plain
 from infra.local.run import LocalRun
 from infra.local.scenarios import OUTCOMES
 from tests.examples import REQUESTS
@@ -38,25 +40,23 @@ class Sample:
     request_id: str
 
 
-class Table:
-    """What the ledger had before, and has now."""
+class NewEncounters:
+    """The encounters that the ledger did not have before."""
 
     def __init__(self, run: LocalRun) -> None:
         self.run = run
-        self.before = {(item["pk"], item["sk"]) for item in self._items()}
+        self.before = set(self._all())
 
-    def new(self, sk: str) -> list[dict[str, Any]]:
-        """The items that came since, of those whose second key begins so."""
-        return [
-            item for item in self._items() if item["sk"].startswith(sk) and (item["pk"], item["sk"]) not in self.before
-        ]
+    def read(self) -> list[Encounter]:
+        """Return them, as the ledger has them now."""
+        return [encounter for key, encounter in self._all().items() if key not in self.before]
 
-    def _items(self) -> Iterator[dict[str, Any]]:
-        client = self.run.session.resource("dynamodb").meta.client
-        for page in client.get_paginator("scan").paginate(
-            TableName=self.run.outputs["LedgerTableName"], ConsistentRead=True
-        ):
-            yield from page["Items"]
+    def _all(self) -> dict[str, Encounter]:
+        client, table = self.run.session.client("dynamodb"), self.run.outputs["LedgerTableName"]
+        pages = client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        reader = EncounterTable(client, table)
+        states = (plain(item) for page in pages for item in page["Items"])
+        return {item["pk"]: reader.from_item(item) for item in states if item["sk"] == STATE}
 
 
 def upload(run: LocalRun, name: str, *, sync: bool) -> Sample:
@@ -97,7 +97,7 @@ def run_schedules(run: LocalRun, *tasks: str) -> None:
                 invoke(run.session, schedule.function, schedule.input)
 
 
-def until(holds: Any, what: str, seconds: float = SECONDS) -> None:
+def until(holds: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, what
@@ -105,7 +105,7 @@ def until(holds: Any, what: str, seconds: float = SECONDS) -> None:
 
 
 def test_every_sample_ends_as_it_declares_however_the_cli_uploads_it(local_run: LocalRun) -> None:
-    table = Table(local_run)
+    encounters = NewEncounters(local_run)
     samples = []
     for name, sync in itertools.product(OUTCOMES, (True, False)):
         samples.append(upload(local_run, name, sync=sync))
@@ -134,19 +134,19 @@ def test_every_sample_ends_as_it_declares_however_the_cli_uploads_it(local_run: 
     ]
     assert ended == wanted, reasons
 
-    rows = {str(item["message_id"]): item for item in table.new("MESSAGE")}
-    assert Counter(item["status"] for item in rows.values()) == sum(wanted.values(), Counter()), "no row besides"
+    came = encounters.read()
+    rows = {record.message_id: record for encounter in came for record in encounter.records.values()}
+    assert Counter(record.status.value for record in rows.values()) == sum(wanted.values(), Counter()), "no row besides"
     in_mesh = str(httpx.get(f"{local_run.state.mesh_url}/control/messages", timeout=30).json())
-    uploads = Counter(str(row["request_id"]) for message_id, row in rows.items() if f"{message_id}.xml" in in_mesh)
+    uploads = Counter(record.request_id for record in rows.values() if f"{record.message_id}.xml" in in_mesh)
     assert {sample: uploads[sample.request_id] for sample in samples} == {
         sample: OUTCOMES[sample.name]["messages"] for sample in samples
     }
     told: dict[str, list[str]] = {sample.request_id: [] for sample in samples}
-    for notification in table.new("NOTICE#"):
-        assert notification["pk"].removeprefix("MESSAGE#") in rows, (
-            f"a notification of something else: {notification['kind']}"
-        )
-        told[str(rows[notification["pk"].removeprefix("MESSAGE#")]["request_id"])].append(notification["kind"])
+    for notification in (raised.notification for encounter in came for raised in encounter.notifications.values()):
+        subject = notification.details.get("message_id", "")
+        assert subject in rows, f"a notification of something else: {notification.kind}"
+        told[rows[subject].request_id].append(notification.kind)
     assert told == {sample.request_id: OUTCOMES[sample.name]["notifications"] for sample in samples}
 
 

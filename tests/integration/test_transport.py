@@ -14,11 +14,13 @@ from gpconnect_messaging.ledger.status_rules import status_of
 from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mesh import Authentication, MeshError, OutboundMessage
 from gpconnect_messaging.mesh.chunking import Chunking
-from gpconnect_messaging.steps import send as send_module
+from gpconnect_messaging.queues import Listed
+from gpconnect_messaging.steps.poll import Taken
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError
 from gpconnect_messaging.storage import DamagedMessageError
+from tests import stored
 from tests.fakes.faults import fail
-from tests.fakes.product import TO_PRACTICE, WORKFLOW
+from tests.fakes.product import HIDDEN, TO_PRACTICE, WORKFLOW, NotDoneError, deliver_inbox
 from tests.fakes.secrets_manager import Secrets
 from tests.local_mesh import COMMUNITY, PRACTICE, SENDER, SUBJECT, LocalMesh, ProductOnMesh, answer, local_mesh, secrets
 from tests.secrecy import everything
@@ -49,7 +51,7 @@ def product(mesh: LocalMesh) -> Iterator[ProductOnMesh]:
 
 
 def content(product: ProductOnMesh, message_id: str) -> bytes:
-    return product.outgoing.objects[f"messages/{message_id}.xml"]
+    return product.message(message_id)
 
 
 def collected(mesh: LocalMesh) -> list[bytes]:
@@ -90,15 +92,15 @@ def test_a_long_message_goes_in_chunks_each_compressed_on_its_own_and_arrives_wh
     assert product.history(message_id).possible_copies == 1
 
 
-def test_a_message_of_middle_length_streams_in_one_request(
-    mesh: LocalMesh, product: ProductOnMesh, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(send_module, "_IN_MEMORY", 1_000)
+def test_a_message_of_middle_length_streams_in_one_request(mesh: LocalMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProductOnMesh, "longest_gzipped", 1_000)
+    product = ProductOnMesh(mesh.url)
     message_id = product.build(SHORT)
     assert product.sender.send(message_id) is Status.SENT
     (request,) = mesh.requests(kind="send")
     assert "content-length" not in dict(request["headers"])
     assert collected(mesh) == [content(product, message_id)]
+    product.connections.close()
 
 
 def test_a_run_that_is_out_of_time_is_continued_from_the_last_accepted_chunk_under_the_same_mesh_id(
@@ -218,9 +220,9 @@ def test_a_message_that_was_damaged_in_store_is_never_completed(
     size: int, index: int, mesh: LocalMesh, product: ProductOnMesh
 ) -> None:
     message_id = product.build(size)
-    damaged = bytearray(content(product, message_id))
+    damaged, key = bytearray(content(product, message_id)), f"messages/{message_id}"
     damaged[index] ^= 1
-    product.outgoing.objects[f"messages/{message_id}.xml"] = bytes(damaged)
+    product.outgoing.objects[key] = stored.replaced(product.outgoing.objects[key], bytes(damaged))
     with pytest.raises(DamagedMessageError):
         product.sender.send(message_id)
     assert collected(mesh) == []
@@ -240,7 +242,7 @@ def test_a_first_upload_whose_answer_was_lost_is_repeated_after_the_wait_and_its
     assert collected(mesh) == [content(product, message_id)] * 2
     assert product.history(message_id).possible_copies == 2
     respond(mesh, message_id, "20013", "20007", "30001")
-    product.poller.poll(SENDER)
+    product.polls(SENDER)
     assert status_of(product.history(message_id)) is Status.DELIVERED
 
 
@@ -256,7 +258,7 @@ def test_an_answer_from_another_mailbox_than_mesh_routed_to_counts_for_nothing_w
     product.send(message_id)
     with mesh.client(STRANGER) as stranger:
         answer(stranger, message_id, *GOOD, organisation=organisation)
-    product.poller.poll(SENDER)
+    product.polls(SENDER)
     assert status_of(product.history(message_id)) is Status.SENT
     assert [event.details["from_mailbox"] for event in product.events(message_id, EventType.RESPONSE)] == [STRANGER] * 2
     assert len(product.topic.published) == 2, "one of each answer"
@@ -265,7 +267,7 @@ def test_an_answer_from_another_mailbox_than_mesh_routed_to_counts_for_nothing_w
         assert STRANGER in notification
     assert waiting_for(mesh) == [], "it is kept, and does not stay in MESH"
     respond(mesh, message_id, *GOOD)
-    product.poller.poll(SENDER)
+    product.polls(SENDER)
     assert status_of(product.history(message_id)) is Status.DELIVERED, "the true one still lands"
 
 
@@ -276,7 +278,7 @@ def test_mesh_is_asked_once_where_it_took_a_message_and_its_address_is_never_rec
     product.send(message_id)
     for code in GOOD:  # those that come together may ask together
         respond(mesh, message_id, code)
-        product.poller.poll(SENDER)
+        product.polls(SENDER)
     assert [event.details["mailbox"] for event in product.events(message_id, EventType.ROUTED)] == [PRACTICE]
     assert [request["kind"] for request in mesh.requests() if request["kind"] == "tracking"] == ["tracking"]
     assert status_of(product.history(message_id)) is Status.DELIVERED
@@ -291,9 +293,9 @@ def test_an_answer_waits_in_mesh_while_mesh_does_not_say_where_its_message_went(
         answer(stranger, message_id, "20013")
     mesh.next_fault("busy", "tracking")
     with pytest.raises(MeshError):
-        product.poller.poll(SENDER)
+        product.polls(SENDER)
     assert (len(waiting_for(mesh)), product.events(message_id, EventType.RESPONSE)) == (1, [])
-    product.poller.poll(SENDER)
+    product.polls(SENDER)
     assert status_of(product.history(message_id)) is Status.SENT
     assert waiting_for(mesh) == []
 
@@ -304,7 +306,7 @@ def test_a_message_whose_address_leads_nowhere_says_no_mailbox_and_no_patient(
     message_id = product.build(SHORT, to="GPPROVIDER_9990000042_19700101_NOBODY")
     product.send(message_id)
     respond(mesh, message_id, "20013")
-    product.poller.poll(SENDER)
+    product.polls(SENDER)
     assert [event.details["mailbox"] for event in product.events(message_id, EventType.ROUTED)] == [None]
 
 
@@ -325,7 +327,7 @@ def test_a_rotated_secret_is_read_afresh_within_the_step(size: int, mesh: LocalM
     assert product.sender.send(message_id) is Status.SENT
     assert [request["status"] for request in mesh.requests()][:2] == [403, 202]
     assert product.history(message_id).attempts == 1
-    product.poller.poll(SENDER)
+    product.polls(SENDER)
     product.connections.close()
 
 
@@ -338,7 +340,7 @@ def test_credentials_that_stay_wrong_are_tried_twice_and_then_left_alone(mesh: L
         product.sender.send(message_id)
     assert [request["status"] for request in mesh.requests()] == [403, 403]
     with pytest.raises(Authentication):
-        product.poller.poll(SENDER)
+        product.polls(SENDER)
     assert [request["status"] for request in mesh.requests()] == [403] * 4
     product.connections.close()
 
@@ -372,31 +374,10 @@ def test_many_answers_are_taken_in_several_at_once(mesh: LocalMesh, product: Pro
         return put(**given)
 
     product.bucket.put_object = slow  # type: ignore[method-assign]
-    polled = product.poller.poll(SENDER)
-    assert (polled.matched, polled.left) == (12, 0)
+    polled = product.polls(SENDER)
+    assert polled == {Taken.MATCHED: 12}
     assert {status_of(product.history(message_id)) for message_id in ids} == {Status.DELIVERED}
     assert waiting_for(mesh) == []
-
-
-def test_what_there_is_no_time_for_is_left_in_the_inbox(mesh: LocalMesh, product: ProductOnMesh) -> None:
-    message_id = product.build(SHORT)
-    product.sender.send(message_id)
-    respond(mesh, message_id, "20013", "30001")
-    time_left = iter([True, False])
-    polled = product.poller.poll(SENDER, lambda: next(time_left))
-    assert (polled.matched, polled.left) == (1, 1)
-    assert product.poller.poll(SENDER).matched == 1
-    assert status_of(product.history(message_id)) is Status.DELIVERED
-
-
-def test_a_mailbox_has_one_poller_until_its_lease_ends(mesh: LocalMesh, product: ProductOnMesh) -> None:
-    assert product.ledger.take_mailbox(SENDER, "another", timedelta(minutes=5))
-    assert product.poller.poll(SENDER).polled_elsewhere == 1
-    assert mesh.requests() == []
-    product.clock.advance(timedelta(minutes=6))
-    assert product.poller.poll(SENDER).polled_elsewhere == 0
-    product.ledger.leave_mailbox(SENDER, "another")
-    assert product.poller.poll(SENDER).polled_elsewhere == 0, "a poller gives the mailbox back"
 
 
 def test_a_message_that_cannot_be_taken_in_holds_up_no_other_is_set_aside_and_told(mesh: LocalMesh) -> None:
@@ -408,41 +389,40 @@ def test_a_message_that_cannot_be_taken_in_holds_up_no_other_is_set_aside_and_to
     unforeseen = ValueError("what no code of ours foresaw")
     fault = fail(product.bucket, "put_object", unforeseen, when=lambda call: waiting in call["Key"])
     respond(mesh, message_id, "30001")
-    for _ in range(1 + product.poller.most_tries):
-        with pytest.raises(ValueError, match="foresaw"):
-            product.poller.poll(SENDER)
+    product.poller.poll(SENDER)
+    failures = 0
+
+    def collect(entry: Listed) -> None:
+        nonlocal failures
+        try:
+            product.poller.collect(entry)
+        except ValueError:
+            failures += 1
+            raise NotDoneError from None
+
+    for _ in range(product.poller.most_tries):
+        deliver_inbox(product.sqs, collect)
+        product.clock.advance(HIDDEN)
+    assert failures == 1 + product.poller.most_tries
     assert product.history(message_id).business_positive, "the other answer was taken in"
     once_beside_others_then_alone = len(
         mesh.requests(kind="download", path=f"/messageexchange/{SENDER}/inbox/{waiting}")
     )
     assert once_beside_others_then_alone == 6
     assert product.topic.published == []
-    assert product.poller.poll(SENDER).quarantined == 1
+    assert product.polls(SENDER)[Taken.QUARANTINED] == 2, "alone, and as it is listed again"
     (told,) = product.topic.published
     assert waiting in told
-    assert product.poller.poll(SENDER).quarantined == 1
+    assert product.polls(SENDER)[Taken.QUARANTINED] == 1
     assert len(product.topic.published) == 1, "told once"
     assert len(mesh.requests(kind="download", path=f"/messageexchange/{SENDER}/inbox/{waiting}")) == 6
     assert waiting_for(mesh) == [waiting], "it is still in MESH"
 
     fault.end()
     assert product.ledger.retry_quarantined(SENDER, waiting)
-    assert product.poller.poll(SENDER).matched == 1
+    assert product.polls(SENDER)[Taken.MATCHED] == 1
     assert waiting_for(mesh) == [], "an operator's word was enough"
     product.connections.close()
-
-
-def test_a_message_that_failed_once_is_not_set_aside_for_want_of_time(mesh: LocalMesh, product: ProductOnMesh) -> None:
-    message_id = product.build(SHORT)
-    product.sender.send(message_id)
-    respond(mesh, message_id, "20013")
-    (waiting,) = waiting_for(mesh)
-    product.ledger.begin_received(SENDER, waiting)  # as a poller does that is then stopped
-    for _ in range(product.poller.most_tries + 1):
-        time_left = iter([True, False])
-        assert product.poller.poll(SENDER, lambda now=time_left: next(now)).left == 1  # type: ignore[misc]
-    assert product.poller.poll(SENDER).matched == 1
-    assert product.topic.published == []
 
 
 @pytest.mark.parametrize("fault", ["busy", "error", "cut_after", "truncate", "garble", "html"])
@@ -455,8 +435,8 @@ def test_a_download_that_fails_for_a_passing_reason_never_counts_against_its_mes
     for _ in range(product.poller.most_tries + 1):
         mesh.next_fault(fault, "download", retry_after_seconds=0)
         with pytest.raises(Exception, match="MESH download"):
-            product.poller.poll(SENDER)
-    assert product.poller.poll(SENDER).matched == 1
+            product.polls(SENDER)
+    assert product.polls(SENDER)[Taken.MATCHED] == 1
     assert product.topic.published == []
 
 
@@ -469,8 +449,8 @@ def test_a_long_message_that_comes_in_is_kept_in_parts_and_whole(mesh: LocalMesh
         for part in chunking.parts(len(body)):
             blocks = [body[part.start : part.start + part.length]]
             sent_id = practice.send_part(outgoing, part, blocks, message_id=sent_id).message_id
-    assert product.poller.poll(SENDER).unmatched == 1
-    assert product.bucket.objects[f"received/{SENDER}/{sent_id}"] == body
+    assert product.polls(SENDER)[Taken.UNMATCHED] == 1
+    assert stored.received(product.bucket.objects[f"received/{SENDER}/{sent_id}"])[0] == body
     assert product.bucket.largest_body < 6_000_000
     assert "longer than any acknowledgement" in product.topic.published[0]
     assert waiting_for(mesh) == []
@@ -498,7 +478,7 @@ def test_no_log_and_no_error_of_the_steps_shows_a_patient_a_secret_a_token_or_a_
             respond(mesh, message_id, "20013")
             mesh.next_fault(fault if fault != "refuse" else "busy", "download", retry_after_seconds=0)
             try:
-                product.poller.poll(SENDER)
+                product.polls(SENDER)
             except MeshError as error:
                 texts += everything(error)
             texts += [repr(event) for event in product.history(message_id).events]

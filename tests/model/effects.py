@@ -41,12 +41,27 @@ class Place:
     after: bool
 
 
+@dataclass(frozen=True)
+class Deaths:
+    """Which processes die: the scenario's own at its place number `at` (0: it lives), then one at each of `later`."""
+
+    scenario: str
+    at: int = 0
+    later: tuple[Place, ...] = ()
+
+
 @dataclass
 class Watched:
     """Which places were seen, and at which something was made to happen."""
 
     seen: set[Place] = field(default_factory=set)
     tried: dict[Ending, set[Place]] = field(default_factory=lambda: {ending: set() for ending in Ending})
+    deaths: Deaths = Deaths("")
+    """Those of the world that is watched now."""
+    first_seen: dict[Place, Deaths] = field(default_factory=dict)
+    """After which deaths a place was first seen."""
+    later: list[Place] = field(default_factory=list)
+    """Where the next processes die."""
 
 
 @dataclass
@@ -98,6 +113,12 @@ class Process:
             raise Died
         self.places.append(place)
         self.watched.seen.add(place)
+        self.watched.first_seen.setdefault(place, self.watched.deaths)
+        if self.watched.later[:1] == [place]:
+            del self.watched.later[0]
+            self.watched.tried[Ending.DIES].add(place)
+            self.dead = True
+            raise Died
         if len(self.places) != self.at and (place.effect != self.on or place.after or self.struck):
             return
         self.struck, self.struck_at = True, place

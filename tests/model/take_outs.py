@@ -13,8 +13,9 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from inspect import signature
 from typing import Any
@@ -25,13 +26,13 @@ from gpconnect_messaging.ledger import history, precedence
 from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.precedence import Precedence, RequestTimes
-from gpconnect_messaging.ledger.records import QUARANTINED, MessageRecord
+from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.stored_names import EventType, Status, StoredName
-from gpconnect_messaging.mesh.client import MeshClient
+from gpconnect_messaging.queues import Listed
 from gpconnect_messaging.steps import named_files, poll
 from gpconnect_messaging.steps.intake import Intake
 from gpconnect_messaging.steps.list_drop import ListDrop
-from gpconnect_messaging.steps.poll import Poller
+from gpconnect_messaging.steps.poll import Poller, Taken
 from tests.model.stories import tell
 from tests.model.world import World, composed_once, few_shards
 
@@ -210,24 +211,12 @@ def _no_document_is_waited_for() -> tuple[Replacement, ...]:
 
 
 def _a_try_counts_before_it_is_made() -> tuple[Replacement, ...]:
-    def take(poller: Poller, client: MeshClient, mesh_message_id: str, *, alone: bool) -> Any:
-        known = poller.ledger.find_received(client.mailbox, mesh_message_id)
-        if known is not None and known.outcome == QUARANTINED:
-            return poll._Taken.QUARANTINED
-        taken = poll._Taken.SEEN_BEFORE
-        if known is None:
-            if not alone:
-                tries = poller.ledger.try_received(client.mailbox, mesh_message_id)
-                if tries > poller.most_tries:
-                    return poller._quarantine(client.mailbox, mesh_message_id)
-                if tries > 1:
-                    return poll._BegunBefore(0)
-            taken = poller._take_in(client, mesh_message_id)
-        if taken not in (poll._Taken.GONE, poll._Taken.WAITS):
-            client.acknowledge(mesh_message_id)
-        return taken
+    collect = Poller.collect
 
-    return (Replacement(Poller, "_take", take),)
+    def together(poller: Poller, entry: Listed, time_left: Callable[[], bool] = lambda: True) -> Counter[Taken]:
+        return collect(poller, replace(entry, alone=True), time_left)
+
+    return (Replacement(Poller, "collect", together),)
 
 
 def _an_unknown_event_is_an_error() -> tuple[Replacement, ...]:

@@ -95,13 +95,13 @@ class Truth:
     """When somebody took a notification on, by its id."""
     documents_alone: int = 0
     """Documents that were dropped and that no request names."""
-    written_by_newer: dict[tuple[str, str], dict[str, object]] = field(default_factory=dict)
+    written_by_newer: dict[tuple[str, str], list[object]] = field(default_factory=dict)
     """Items of the ledger, by key, that a newer release wrote: nobody may lose or change what they say."""
 
     @property
     def rows_written_by_newer(self) -> set[str]:
         """The keys of the messages of which a newer release wrote something."""
-        return {pk for pk, _ in self.written_by_newer}
+        return {message_id for _, message_id in self.written_by_newer}
 
     def from_elsewhere(self) -> list[Answer]:
         """The answers that did not come from the practice."""

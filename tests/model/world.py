@@ -10,12 +10,12 @@ import re
 import threading
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from unittest.mock import patch
 
 from gpconnect_messaging import assembly, storage
@@ -25,14 +25,17 @@ from gpconnect_messaging.itk3.compose import compose
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, Verdict
 from gpconnect_messaging.ledger import table
+from gpconnect_messaging.ledger.encounter_table import STATE, pk_of, statuses_of
+from gpconnect_messaging.ledger.encounters import is_failed
 from gpconnect_messaging.ledger.notification_rules import OFFERS_BEFORE_TOLD
 from gpconnect_messaging.ledger.reconciliation import Balance
-from gpconnect_messaging.ledger.records import MessageRecord
-from gpconnect_messaging.ledger.stored_names import EventType, Status
-from gpconnect_messaging.ledger.table import in_time, item, time
+from gpconnect_messaging.ledger.records import Claim, MessageRecord, RaisedNotification
+from gpconnect_messaging.ledger.stored_names import EventType, NotificationType, Status
+from gpconnect_messaging.ledger.table import text
 from gpconnect_messaging.mailboxes.settings import Release as ReleasedBy
 from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.notifications import Delivery
+from gpconnect_messaging.queues import InboxQueue, Listed
 from gpconnect_messaging.replay.policy import ResendMode
 from gpconnect_messaging.replay.resend import Choice
 from gpconnect_messaging.steps.operator_actions import NotPossibleError, OperatorActions
@@ -43,8 +46,21 @@ from infra.local.practice.reading import Reading
 from tests.crash_injection import Died
 from tests.examples import request_data
 from tests.fakes.clock import Clock
-from tests.fakes.mesh import Client, Mesh, Upload
-from tests.fakes.product import AT_ONCE, MAILBOX, PDF, TIMEOUTS, WORKFLOW, Steps, Surroundings
+from tests.fakes.ledger_state import LedgerState
+from tests.fakes.mesh import Mesh, Upload
+from tests.fakes.product import (
+    AT_ONCE,
+    HIDDEN,
+    MAILBOX,
+    PDF,
+    TIMEOUTS,
+    WORKFLOW,
+    NotDoneError,
+    Steps,
+    Surroundings,
+    as_entry,
+    deliver_inbox,
+)
 from tests.fakes.s3 import S3, Bucket
 from tests.fakes.sqs import Sqs
 from tests.identifiers import IDENTIFIERS
@@ -102,7 +118,10 @@ def composed_once() -> Iterator[None]:
 @contextmanager
 def few_shards(number: int = 2) -> Iterator[None]:
     """Let the ledger's indexes have few shards: each is one more read, and no more to see."""
-    with patch.object(table, "SHARDS", number), patch.object(table.shard, "__defaults__", (number,)):
+    functions = (table.shard, table.shards)
+    with patch.object(table, "SHARDS", number), ExitStack() as stack:
+        for function in functions:
+            stack.enter_context(patch.object(function, "__defaults__", (number,)))
         yield
 
 
@@ -121,7 +140,7 @@ class Queues(Sqs):
     """The intake and the send queue, whose deliveries may be taken in any order."""
 
     def __init__(self, clock: Clock) -> None:
-        super().__init__(clock, "intake", "send")
+        super().__init__(clock, "intake", "send", "inbox")
         self.intake: list[Queued] = []
         self.waiting: list[str] = []
         """Messages on the send queue."""
@@ -129,9 +148,13 @@ class Queues(Sqs):
         """Keys of requests that were announced because the listing found them."""
 
     def send_message(self, **message: Any) -> dict[str, Any]:
-        answer = super().send_message(**message)
-        url = message["QueueUrl"]
-        for body in self.take(url):
+        return self._after(super().send_message(**message), message["QueueUrl"])
+
+    def send_message_batch(self, **messages: Any) -> dict[str, Any]:
+        return self._after(super().send_message_batch(**messages), messages["QueueUrl"])
+
+    def _after(self, answer: dict[str, Any], url: str) -> dict[str, Any]:
+        for body in self.take(url) if url in {"intake", "send"} else ():
             self._read(url, body)
         self.sent.clear()
         return answer
@@ -206,13 +229,13 @@ class World:
         """Each message's status, and what people had been told and had decided when it came to it."""
         self._facts_of_all: dict[str, frozenset[str]] = {}
         self._latest: list[MessageRecord] = []
-        self._known: dict[str, tuple[str, MessageRecord | None]] = {}
+        self.state = LedgerState(self.table)
         """Each message as it was last read, by its key, and the revision of its row."""
         self._tellings_broken_off = 0
         self._puts = 0
         self._late: list[str] = []
         """Keys of documents that are still being uploaded."""
-        self._polls_struck = 0
+        self._runs_struck = 0
         """How many polls a story ended by itself, and not by what was in the inbox."""
         self._unknowable: set[str] = set()
         """Messages with an answer of the practice that came before MESH had them, and was taken in afterwards."""
@@ -438,17 +461,17 @@ class World:
 
     def newer_release_writes(self, message_id: str) -> None:
         """A newer release records an event of a kind of its own, and an attribute of the row, and is turned back."""
-        row = self.table.item(f"MESSAGE#{message_id}", "MESSAGE")
+        encounter = self.ledger.encounter_of(message_id)
+        assert encounter is not None
         name = f"paused-{len(self.truth.written_by_newer)}"
-        event = {
-            "pk": row["pk"], "sk": f"EVENT#{name}", "kind": "paused by a newer release", "source": "builder",
-            "details": json.dumps({"until": "Monday"}), "message_id": message_id, "mailbox": row["mailbox"],
-            **in_time(message_id + name, self.clock()),
-        }  # fmt: skip
-        row |= {"revision": row["revision"] + 1, "paused_until": "Monday"}
-        puts = [{"Put": {"TableName": "ledger", "Item": item(each)}} for each in (event, row)]
-        self.table.transact_write_items(TransactItems=puts)
-        self.truth.written_by_newer[event["pk"], event["sk"]] = event
+        event: list[object] = ["paused by a newer release", name, text(self.clock()), "builder", {"until": "Monday"}]
+
+        def write(body: dict[str, Any]) -> None:
+            body["messages"][message_id]["events"].append(event)
+            body["messages"][message_id]["paused_until"] = "Monday"
+
+        self.state.change_body(pk_of(encounter.key), write)
+        self.truth.written_by_newer[pk_of(encounter.key), message_id] = event
 
     def report(self, upload: Upload, code: str = "14") -> str:
         """MESH reports that an upload of ours was not delivered; return the report's MESH id."""
@@ -466,8 +489,7 @@ class World:
 
     def open_notifications(self) -> list[str]:
         """The ids of the notifications that nobody has taken on."""
-        items = [self.table.item(pk, sk) for pk, sk in self.table.item_keys() if sk.startswith("NOTICE#")]
-        return [_id(each) for each in items if "acknowledged_at" not in each]
+        return [raised.notification.id for raised in self.state.notifications() if raised.is_open]
 
     # What the steps do
 
@@ -503,15 +525,31 @@ class World:
     def poll(self, process: Process) -> None:
         with self._life(process):
             self.poller(process).poll(MAILBOX)
-        self._polls_struck += process.struck or process.failed
+        self._collect(process)
+
+    def _collect(self, process: Process) -> None:
+        """Bring the poller all that waits on the inbox queue; after a run that is killed, in another process."""
+
+        def collect(entry: Listed) -> None:
+            nonlocal process
+            if process.dead or process.failed:
+                process = Process(process.step, Watched(), on=process.on)
+            with self._life(process):
+                self.poller(process).collect(entry)
+            self._runs_struck += process.struck or process.failed
+            if process.dead or process.failed:
+                raise NotDoneError
+
+        deliver_inbox(self.queue, collect)
 
     def poll_killed(self, mesh_message_ids: Sequence[str]) -> None:
         """A poller is killed by its memory while it has these in hand: it began all of them, and ended none."""
-        for each in mesh_message_ids:
-            process = Process("poller", Watched(), on="mesh.download_into")
-            with self._life(process):
-                client = process.port("mesh", Client(self.mesh, MAILBOX))
-                self.poller(process)._take(client, each, alone=False)
+        InboxQueue(cast("Any", self.queue), "inbox").put(MAILBOX, mesh_message_ids)
+        *_, delivered = self.queue.queues["inbox"].values()
+        delivered.receives, delivered.hidden_until = 1, self.clock.time + HIDDEN
+        process = Process("poller", Watched(), on="mesh.download_into")
+        with self._life(process):
+            self.poller(process).collect(as_entry(delivered.received()))
 
     def poller(self, process: Process) -> Poller:
         # One at a time, so that a place is always reached in the same order.
@@ -530,7 +568,7 @@ class World:
     def escalate(self, process: Process) -> None:
         steps = self._steps(process)
         with self._life(process):
-            replace(steps.escalation, wait=UNACKNOWLEDGED).run()
+            replace(steps.escalation, wait=UNACKNOWLEDGED).run(steps.sweep.due())
 
     def take_on(self, process: Process, notification_id: str) -> None:
         """Somebody takes a notification on, as the poller's task `acknowledge` records it."""
@@ -695,39 +733,24 @@ class World:
         """Whether the newer release has plans for it, or for another message or request of its encounter."""
         written = self.truth.rows_written_by_newer
         others = self.ledger.find_by_encounter(record.encounter_key) if written else []
-        return any(f"MESSAGE#{each.message_id}" in written for each in others)
+        return any(each.message_id in written for each in others)
 
     # What must hold
 
     def records(self) -> list[MessageRecord]:
         """Every message that the ledger has. Raises BrokenError where one cannot be read."""
-        rows = [key for key in self.table.item_keys() if key[1] == "MESSAGE"]
         try:
-            found = [record for pk, sk in rows if (record := self._read(pk, sk))]
+            return sorted(self.state.records(), key=lambda record: (record.encounter, record.version))
         except ValueError as error:
-            raise BrokenError(f"a row of the ledger cannot be read: {error}") from error
-        return sorted(found, key=lambda record: (record.encounter, record.version))
-
-    def _read(self, pk: str, sk: str) -> MessageRecord | None:
-        """Read a message, once as long as nothing is written of it: each change has a revision of its row."""
-        row = self.table.get_item(Key={"pk": {"S": pk}, "sk": {"S": sk}})["Item"]
-        revision, record = self._known.get(pk, ("", None))
-        if row["revision"]["N"] != revision:
-            record = self.ledger.find(pk.removeprefix("MESSAGE#"))
-            self._known[pk] = row["revision"]["N"], record
-        return record
+            raise BrokenError(f"the ledger cannot be read: {error}") from error
 
     def notifications_of(self, message_id: str) -> tuple[str, ...]:
         """The kinds of the notifications that were raised of a message."""
-        return tuple(
-            sorted(sk for pk, sk in self.table.item_keys() if pk == f"MESSAGE#{message_id}" and sk[:6] == "NOTICE")
-        )
+        return tuple(self.state.kinds(f"MESSAGE#{message_id}"))
 
     def untold(self) -> list[str]:
         """The notifications that were raised and nobody was told."""
-        return [
-            pk for pk, sk in self.table.item_keys() if sk[:6] == "NOTICE" and "told_at" not in self.table.item(pk, sk)
-        ]
+        return [raised.notification.id for raised in self.state.notifications() if raised.told_at is None]
 
     def inbox(self) -> list[str]:
         return list(self.mesh.inboxes.get(MAILBOX, {}))
@@ -793,7 +816,7 @@ class World:
             Status.RELEASING: valid and self.hold > timedelta(0),
             Status.RELEASED: any(each.request_id == record.request_id and each.version for each in self._latest),
             Status.SUPERSEDED: any(each.valid and each.later_than(asked) for each in others)
-            or bool({"NOTICE#later request superseded", "NOTICE#nothing withdrawn"} & told),
+            or bool({"later request superseded", "nothing withdrawn"} & told),
             Status.WITHDRAWN: asked.withdrawal or any(each.withdrawal for each in others),
             Status.TELL_PRACTICE: asked.withdrawal,
             Status.BUILT: valid,
@@ -809,13 +832,21 @@ class World:
         }
         if not evidence[record.status] and record.message_id not in self._unknowable:
             raise BrokenError(f"{record.status} without evidence: {answers}, {len(copies)} copies")
-        item = self.table.item(f"MESSAGE#{record.message_id}", "MESSAGE")
-        if item["status"] != record.status:
-            raise BrokenError(f"the ledger's row says {item['status']}, its facts {record.status}")
+        self._check_index(record)
         known = self._facts_of_all.get(record.message_id, frozenset())
-        if not known <= record.history.identities:
-            raise BrokenError(f"facts were lost: {known - record.history.identities}")
+        if lost := {fact for fact in known - record.history.identities if not _is_folded(fact, record)}:
+            raise BrokenError(f"facts were lost: {lost}")
         self._facts_of_all[record.message_id] = record.history.identities
+
+    def _check_index(self, record: MessageRecord) -> None:
+        """The indexes show an open or failed message with the status that the facts say, and no other."""
+        item = self.table.item(pk_of(record.encounter_key), STATE)
+        shown = {status for status, _ in statuses_of(item)}
+        listed = not record.status.settled or is_failed(record.status)
+        if listed and (record.status not in shown or not {"work_shard", "attention_shard"} & set(item)):
+            raise BrokenError(f"{record.status}, and no index shows it")
+        if not record.status.settled and "work_shard" not in item:
+            raise BrokenError(f"{record.status}, and no sweep looks at it")
 
     def _replacement_failed(self, record: MessageRecord) -> bool:
         if not any(answer.code == "20014" for answer in self.truth.answers.values()):
@@ -844,8 +875,10 @@ class World:
             (at, what) for at, _, what in events
         }:
             raise BrokenError("a status came about, and the audit trail does not say how")
-        if not (known := self._audited.get(record.message_id, frozenset())) <= events:
-            raise BrokenError(f"audit events are gone: {known - events}")
+        known = self._audited.get(record.message_id, frozenset())
+        # The event of a chunk gives way to that of the next one.
+        if gone := {event for event in known - events if event[2] != "chunk accepted"}:
+            raise BrokenError(f"audit events are gone: {gone}")
         self._audited[record.message_id] = events
 
     def _check_flip(self, record: MessageRecord) -> None:
@@ -857,16 +890,14 @@ class World:
             return
         self._reached[record.message_id] = record.status, told
         # Who was told that its facts contradict each other knows that neither of them is certain.
-        if before in ENDED and told == told_then and "NOTICE#contradiction" not in told_then:
+        if before in ENDED and told == told_then and "contradiction" not in told_then:
             raise BrokenError(f"{before} became {record.status}, and no notification says so")
 
     def _check_versions(self, records: Sequence[MessageRecord]) -> None:
         """Versions are counted from 1 without a gap or a double, in the order in which they were given."""
         given: dict[str, list[int]] = defaultdict(list)
-        for pk, sk in self.table.item_keys():
-            if sk == "REQUEST":
-                asked = self.truth.requests[pk.removeprefix("REQUEST#")]
-                given[asked.encounter].append(int(self.table.item(pk, sk)["version"]))
+        for claim in self._claims():
+            given[self.truth.requests[claim.request_id].encounter].append(claim.version)
         self._check_repeats(records)
         for versions in given.values():
             if sorted(versions) != list(range(1, len(versions) + 1)):
@@ -884,6 +915,9 @@ class World:
                 raise BrokenError("a later version overtook an earlier one")
             self._check_order(encounter, messages)
 
+    def _claims(self) -> list[Claim]:
+        return [claim for encounter in self.state.encounters() for claim in encounter.claims.values()]
+
     def _check_repeats(self, records: Sequence[MessageRecord]) -> None:
         """Of requests with one content under one key at most one has a version, and what others repeat is one of them.
 
@@ -892,7 +926,7 @@ class World:
         puts = Counter(each.put for each in self.truth.requests.values() if each.key)
         if puts.total() > len(puts):
             return
-        claimed = {pk.removeprefix("REQUEST#") for pk, sk in self.table.item_keys() if sk == "REQUEST"}
+        claimed = {claim.request_id for claim in self._claims()}
         once = Counter((self.truth.requests[each].key, self.truth.requests[each].content) for each in claimed)
         if any(times > 1 for (key, _), times in once.items() if key):
             raise BrokenError("a copy of a request became a version of its own")
@@ -940,20 +974,22 @@ class World:
             copies = self.mesh.copies(record.message_id)
             if record.status not in OF_REQUESTS | {Status.REFUSED} and not copies and not waits:
                 raise BrokenError(f"{record.status}, and MESH has no copy")
-            told_late = "NOTICE#sent although withdrawn" in self.notifications_of(record.message_id)
+            told_late = "sent although withdrawn" in self.notifications_of(record.message_id)
             known = told_late or record.message_id in warned or self._given_up_in_doubt(record)
             if record.status in OF_REQUESTS and copies and not known:
                 raise BrokenError(f"{record.status}, and MESH has it all the same")
             self._check_answers(record)
         told = {_told(each) for each in self.topic.published}
-        for pk, sk in self.table.item_keys():
-            if sk.startswith("NOTICE#"):
-                self._check_notification(self.table.item(pk, sk), told)
+        for raised in self.state.notifications():
+            self._check_notification(raised, told)
         self._check_all_answers(told)
         for stray in self.truth.strays:
             if not self._known_as_unmatched(stray, told):
                 raise BrokenError("something came that belongs to no message, and nobody was told")
-        of_documents = [pk for pk, sk in self.table.item_keys() if sk == "NOTICE#documents without a request"]
+        of_documents = [
+            raised for raised in self.state.notifications()
+            if raised.notification.kind is NotificationType.DOCUMENTS_WITHOUT_REQUEST
+        ]  # fmt: skip
         if self.truth.documents_alone and not of_documents:
             raise BrokenError("a document came without a request, and nobody was told")
         self._check_balances()
@@ -974,28 +1010,28 @@ class World:
         return (name, Delivery.FIRST) in told or name in self.truth.acknowledged
 
     def _told_of_waiting(self, record: MessageRecord) -> bool:
-        return bool({"NOTICE#stuck", "NOTICE#not released"} & set(self.notifications_of(record.message_id)))
+        return bool({"stuck", "not released"} & set(self.notifications_of(record.message_id)))
 
-    def _check_notification(self, notification: Mapping[str, Any], told: set[tuple[str, Delivery]]) -> None:
+    def _check_notification(self, raised: RaisedNotification, told: set[tuple[str, Delivery]]) -> None:
         """Told, and then taken on by somebody or told to a second person, not before its time; nothing is due of it.
 
         Who finds it in the ledger and takes it on before it was told needs no telling.
         """
-        name = _id(notification)
-        if (name, Delivery.FIRST) not in told and "acknowledged_at" not in notification:
+        name = raised.notification.id
+        if (name, Delivery.FIRST) not in told and raised.is_open:
             raise BrokenError(f"nobody was told: {name}")
         # What waits for a newer release is offered again and again, and may have been told just now.
-        just_told = "told_at" in notification and self.clock.time - time(notification["told_at"]) < UNACKNOWLEDGED
-        if "due_shard" in notification and not just_told:
+        just_told = raised.told_at is not None and self.clock.time - raised.told_at < UNACKNOWLEDGED
+        if raised.due_at is not None and not just_told:
             raise BrokenError(f"somebody looks at a notification for ever: {name}")
-        if "acknowledged_at" not in notification and not just_told and "escalated_at" not in notification:
+        if raised.is_open and not just_told and raised.escalated_at is None:
             raise BrokenError(f"nobody acknowledged it, and it was not escalated: {name}")
-        if name in self.truth.acknowledged and notification.get("acknowledged_by") != NURSE:
+        if name in self.truth.acknowledged and raised.acknowledged_by != NURSE:
             raise BrokenError(f"somebody took it on, and nobody knows: {name}")
-        if "escalated_at" in notification:
+        if raised.escalated_at is not None:
             if (name, Delivery.ESCALATION) not in told:
                 raise BrokenError(f"called escalated, and nobody was told: {name}")
-            if time(notification["escalated_at"]) < time(notification["told_at"]) + UNACKNOWLEDGED:
+            if raised.told_at is None or raised.escalated_at < raised.told_at + UNACKNOWLEDGED:
                 raise BrokenError(f"escalated before its time: {name}")
 
     def _check_balances(self) -> None:
@@ -1008,7 +1044,7 @@ class World:
             ghosts = {each for each, at in self.truth.ghosts.items() if at.date() == day}
             # What a newer release left due is not seen to by this one: the balance says so, and is right.
             unattended = [each for its in made.mailboxes.values() for each in its.unattended]
-            left = [each for each in unattended if f"MESSAGE#{each}" in self.truth.rows_written_by_newer]
+            left = [each for each in unattended if each in self.truth.rows_written_by_newer]
             if set(lost) != ghosts or made.wrong != len(ghosts) + len(left):
                 raise BrokenError(f"{day} does not balance: {made.as_json()}")
 
@@ -1020,7 +1056,7 @@ class World:
         for answer in self.truth.answers_to(record):
             if f"response-{answer.mesh_message_id}-{answer.code}" not in recorded:
                 continue  # see _check_all_answers
-            told = f"NOTICE#suspicious response#{answer.mesh_message_id}" in self.notifications_of(record.message_id)
+            told = f"suspicious response#{answer.mesh_message_id}" in self.notifications_of(record.message_id)
             honest = answer.sender == PRACTICE and not answer.premature
             if honest and told and sum(silences) < SILENCES:
                 raise BrokenError("the practice answered what it has, and is suspected")
@@ -1035,16 +1071,17 @@ class World:
             for event in record.history.of(EventType.RESPONSE)
         }
         for each in self.truth.answers:
-            if self._quarantine(each) and self._polls_struck < MOST_TRIES:
+            if self._quarantine(each) and self._runs_struck < MOST_TRIES:
                 raise BrokenError("an answer was quarantined that was not tried so often")
             if each not in recorded and not self._known_as_unmatched(each, told):
                 raise BrokenError(f"the answer {self.truth.answers[each].code} is lost")
 
     def _check_written_by_newer(self) -> None:
-        for (pk, sk), written in self.truth.written_by_newer.items():
-            if (pk, sk) not in self.table.items or self.table.item(pk, sk) != written:
+        for (pk, message_id), written in self.truth.written_by_newer.items():
+            message = self.state.body(pk).get("messages", {}).get(message_id, {"events": []})
+            if written not in message["events"]:
                 raise BrokenError("an event of a newer release is not what it was")
-            if self.table.item(pk, "MESSAGE").get("paused_until") != "Monday":
+            if message.get("paused_until") != "Monday":
                 raise BrokenError("what a newer release wrote of a message is gone")
 
     def _quarantine(self, mesh_message_id: str) -> bool:
@@ -1065,7 +1102,8 @@ def _told(text: str) -> tuple[str, Delivery]:
     return known["This notification"], Delivery.ESCALATION if ", escalated:" in subject else Delivery.FIRST
 
 
-def _id(item: Mapping[str, Any]) -> str:
-    """What a person names the notification of an item by."""
-    again = f"#{item['occasion']}" if "occasion" in item else ""
-    return f"{item['pk']}/{item['kind']}{again}".replace(" ", "-")
+def _is_folded(identity: str, record: MessageRecord) -> bool:
+    """Whether the event of a chunk gave way to that of a later chunk of the same upload."""
+    upload, _, number = identity.rpartition("-")
+    later = (other.rpartition("-") for other in record.history.identities)
+    return identity.startswith("chunk-") and any(name == upload and int(n) > int(number) for name, _, n in later)

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -29,11 +29,12 @@ from typing import Any, cast
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.balance_entries import write_left_open
+from gpconnect_messaging.ledger import encounter_format
 from gpconnect_messaging.ledger.balances import Balances, Reckoning
 from gpconnect_messaging.ledger.deadlines import Timeouts
+from gpconnect_messaging.ledger.encounter_table import STATE
 from gpconnect_messaging.ledger.reconciliation import Balance, LeftOpen
-from gpconnect_messaging.ledger.stored_names import Status
-from gpconnect_messaging.ledger.table import SHARDS, item
+from gpconnect_messaging.ledger.table import SHARDS, TIME_SHARDS, item
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.steps.reconcile import Reconciliation, Unfinished
@@ -51,6 +52,7 @@ OPEN_EVERY = 50
 POLLER = environments.load("prod").poller
 WHOLE_CORE_MEGABYTES = 1_769
 """The memory size with which Lambda gives a function one whole core ("Configure Lambda function memory")."""
+TIMEOUTS = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 _RESERVE_SECONDS = 10
 _S3_PAGE = 1_000
 _DYNAMODB_PAGE = 1_400
@@ -94,7 +96,7 @@ class Result:
 class LargeDay:
     """The clients of S3, DynamoDB and MESH, for a day of so many requests, of which the first few are lost.
 
-    Request number n was received in hour n % 24, and its rows are in shard n % 32.
+    Request number n was received in hour n % 24. One in `OPEN_EVERY` is sent, and not answered yet.
     """
 
     requests: int
@@ -115,7 +117,7 @@ class LargeDay:
 
     def get_paginator(self, operation: str) -> Any:
         """List receipts, or query the index by status."""
-        return SimpleNamespace(paginate=self._receipts if operation == "list_objects_v2" else self._rows)
+        return SimpleNamespace(paginate=self._receipts if operation == "list_objects_v2" else self._entries)
 
     def _receipts(self, *, Prefix: str, StartAfter: str = "", **_: Any) -> Iterator[Any]:  # noqa: N803
         day = date.fromisoformat(Prefix.split("/")[1])
@@ -153,41 +155,82 @@ class LargeDay:
 
     # DynamoDB
 
-    def _rows(self, **query: Any) -> Iterator[Any]:
-        status, _, shard = query["ExpressionAttributeValues"][":shard"]["S"].partition("#")
-        after, page = query.get("ExclusiveStartKey"), list[Any]()
-        number = int(after["pk"]["S"][-12:], 16) + SHARDS if after else int(shard)
-        for each in range(number, self.requests, SHARDS) if status in _STATUSES else ():
-            if each < self.lost or status not in (_status(each), Status.RELEASED):
+    def _entries(self, **query: Any) -> Iterator[Any]:
+        """Query an index: open encounters by shard, or the day's requests; nothing failed."""
+        kind, _, shard = query["ExpressionAttributeValues"][":shard"]["S"].rpartition("#")
+        numbers: Iterable[int] = ()
+        after = query.get("ExclusiveStartKey")
+        number = int(after["pk"]["S"][-12:] if kind == "WORK" else after["pk"]["S"][8:16], 16) if after else -1
+        if kind == "WORK":
+            numbers = (each for each in range(0, self.requests, OPEN_EVERY) if each % SHARDS == int(shard))
+        elif kind == str(DAY):
+            numbers = range(int(shard), self.requests, TIME_SHARDS)
+        page: list[Any] = []
+        for each in numbers:
+            if each <= number or each < self.lost:
                 continue
-            page.append(self._row(each, status, shard))
+            page.append(self._open(each) if kind == "WORK" else self._pointer(each))
             if len(page) == query.get("Limit", _DYNAMODB_PAGE):
                 self.calls["DynamoDB query"] += 1
-                yield {"Items": page, "LastEvaluatedKey": {name: page[-1][name] for name in _KEY}}
+                yield {"Items": page, "LastEvaluatedKey": {name: page[-1][name] for name in ("pk", "sk")}}
                 page = []
         self.calls["DynamoDB query"] += 1
         yield {"Items": page}
 
-    def _row(self, number: int, status: str, shard: str) -> Any:
-        message_id, request_id = self.message_id(number), self.request_id(number)
-        released = status == Status.RELEASED
-        own_id = f"{request_id[:-12]}{number:012x}" if released else message_id
-        hour = f"{DAY}T{number % _HOURS:02}"
+    def _open(self, number: int) -> Any:
+        return {"pk": {"S": f"ENCOUNTER#{self.message_id(number)[14:]}"}, "sk": {"S": STATE}}
+
+    def _pointer(self, number: int) -> Any:
         words = {
-            "pk": f"MESSAGE#{own_id}", "sk": "MESSAGE", "message_id": own_id, "request_id": request_id,
-            "mailbox": f"Y9{number % MAILBOXES:04}OT001", "encounter": f"encounter {number}",
-            "encounter_key": f"0000-8000-8000-{number:012x}", "recipient": "registered-practice",
-            "created_at": f"{hour}:30:00.000000Z", "status": status, "status_shard": f"{status}#{shard}",
-            "changed_at": f"{hour}:35:00.000000Z",
-            **({"due_at": "2026-11-22T03:00:00.000000Z", "due_shard": "message#1"} if status == Status.SENT else {}),
+            "pk": f"REQUEST#{self.request_id(number)}", "sk": "REQUEST",
+            "encounter_key": self.message_id(number)[14:], "mailbox": f"Y9{number % MAILBOXES:04}OT001",
         }  # fmt: skip
-        numbers = {"version": "1", "revision": "7", "messages": "1", "expires_at": "2000000000", "possible_copies": "1"}
-        return {
-            **{name: {"S": value} for name, value in words.items()},
-            **{name: {"N": value} for name, value in numbers.items()},
-            "mesh_message_ids": {"L": [] if released else [{"S": f"MESH{number:020}"}]},
-            **({"became": {"L": [{"S": message_id}]}} if released else {}),
-        }
+        return {name: {"S": value} for name, value in words.items()}
+
+    def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: N803
+        """Read encounters, and pointers to them; a lost request has nothing."""
+        self.calls["DynamoDB batch"] += 1
+        found = []
+        for key in RequestItems["ledger"]["Keys"]:
+            pk = key["pk"]["S"]
+            is_pointer = pk.startswith("REQUEST#")
+            number = int(pk[8:16] if is_pointer else pk[-12:], 16)
+            if number >= self.lost and (is_pointer or pk == f"ENCOUNTER#{self.message_id(number)[14:]}"):
+                found.append(self._pointer(number) if is_pointer else self._encounter(number))
+        return {"Responses": {"ledger": found}, "UnprocessedKeys": {}}
+
+    def _encounter(self, number: int) -> Any:
+        message_id, request_id, hour = self.message_id(number), self.request_id(number), f"{DAY}T{number % _HOURS:02}"
+        mesh_id, at, answered = f"MESH{number:020}", f"{hour}:30:00.000000Z", f"{hour}:35:00.000000Z"
+        codes = (("20013", "infrastructure"), ("30001", "business")) if number % OPEN_EVERY else ()
+        responses = [
+            ["response", f"response-R{code}{mesh_id}", answered, f"MESH R{code}{mesh_id}",
+             {"mesh_message_id": f"R{code}{mesh_id}", "code": code, "level": level, "verdict": "positive",
+              "from_mailbox": "A20047OT001", "from_organisation": "A20047"}]
+            for code, level in codes
+        ]  # fmt: skip
+        common = {"request": request_id, "created_at": at, "changed_at": answered}
+        body = {
+            "mailbox": f"Y9{number % MAILBOXES:04}OT001",
+            "encounter": f"encounter {number}",
+            "versions": {"1": {"request": request_id, "messages": [message_id], "recipients": ["registered-practice"]}},
+            "requests": {request_id: {"claim": {"version": 1, "created_at": at}}},
+            "messages": {
+                request_id: {**common, "events": [
+                    ["released", "released", at, "builder", {"message_ids": [message_id]}],
+                ]},
+                message_id: {**common, "version": 1, "events": [
+                    ["built", "built", at, "builder", {
+                        "sha256": "0" * 64, "size": 1, "infrastructure_seconds": 172_800, "business_seconds": 604_800,
+                        "to_mailbox": "A20047OT001", "to_organisation": "A20047"}],
+                    ["upload started", "upload-1", at, "sender", {"attempt": 1, "lease_until": answered, "chunks": 1}],
+                    ["upload accepted", "upload-accepted-1", at, "sender", {"attempt": 1, "mesh_message_id": mesh_id}],
+                    *responses,
+                ]},
+            },
+        }  # fmt: skip
+        packed = encounter_format.pack(body)
+        return self._open(number) | {"v": {"N": "1"}, "revision": {"N": "7"}, "body": {"B": packed}}
 
     def get_item(self, *, Key: Any, **_: Any) -> Any:  # noqa: N803
         """Read what was written; a lost request has nothing."""
@@ -208,14 +251,6 @@ class LargeDay:
         """Know every message."""
         self.calls["MESH tracking"] += 1
         return act(SimpleNamespace(tracking=lambda _mesh_message_id: None))
-
-
-def _status(number: int) -> Status:
-    return Status.DELIVERED if number % OPEN_EVERY else Status.SENT
-
-
-_STATUSES = (Status.DELIVERED, Status.SENT, Status.RELEASED)
-_KEY = ("pk", "sk", "status_shard", "changed_at")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,9 +274,9 @@ def reckon(requests: int, lost: int, folder: Path) -> Iterator[Result]:
     _day_before(day, evidence)
     result = Result(requests=requests)
     step = Timed(
-        evidence=evidence, balances=Balances(client, "ledger", lambda: NOW), mesh=client,
-        notifier=cast("Any", SimpleNamespace(notify=len)),
-        timeouts=Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15)),
+        evidence=evidence, balances=Balances(client, "ledger", TIMEOUTS, lambda: NOW), mesh=client,
+        notifier=cast("Any", SimpleNamespace(raise_and_notify=len)),
+        timeouts=TIMEOUTS,
         pace=RateLimiter(1e9, sleep=lambda _: None), now=lambda: NOW, part_seconds=result.part_seconds,
     )  # fmt: skip
     budget = (POLLER.timeout_seconds - _RESERVE_SECONDS) * min(1, POLLER.memory_megabytes / WHOLE_CORE_MEGABYTES)

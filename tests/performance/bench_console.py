@@ -1,6 +1,6 @@
 """How long the console's pages take with many messages in the table: `make bench-console`.
 
-The table is on the emulator, seeded by batch writes with rows and facts as the ledger writes them. Each page must be
+The table is on the emulator, seeded by batch writes with encounters as the ledger writes them. Each page must be
 made within 200 ms of the server's time, the median of several; the board must have read everything before.
 """
 
@@ -9,7 +9,6 @@ import random
 import statistics
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -18,19 +17,18 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gpcm.console.application import console
-from gpcm.console.context import ConsoleContext, LedgerSource
+from gpcm.console.context import ConsoleContext
 from gpcm.console.flow import FlowWatch
 from gpcm.console.message_cache import MessageCache
 from gpcm.console.operators import OperatorsAtThisMachine
-from gpconnect_messaging.ledger.event_feed import EventFeed
-from gpconnect_messaging.ledger.stored_names import Status
-from gpconnect_messaging.ledger.table import in_time, item, shard, text
+from gpconnect_messaging.ledger.table import item
 from infra.local import emulator
 from infra.local.emulator import LocalSession
 from infra.local.environments import environment
 from infra.local.processes import SupervisorClient
 from tests.fakes.ledger_table import create_ledger_table
-from tests.identifiers import key_of
+from tests.identifiers import ids_of
+from tests.unit.ledger.events import BUILT, OVERDUE, accepted, response, started
 from tests.unit.operations.an_environment import TABLE, PlaceInMemory
 from tests.unit.operations.console.a_console import HOST, Browser
 
@@ -40,31 +38,24 @@ _BATCH = 25
 _MAILBOXES = ("Y90001OT001", "Y90002OT001", "Y90003OT001")
 
 
-def rows(count: int, now: datetime) -> Iterator[dict[str, Any]]:
-    """Give the items of so many messages, a month's worth, most of them delivered."""
+def items(count: int, now: datetime) -> Iterator[dict[str, Any]]:
+    """Give the items of so many messages, a month's worth, most of them delivered, as the ledger writes them."""
     some = random.Random(4711)
-    for number in range(count):
-        at = now - timedelta(seconds=number * 30 * 86_400 / count)
-        message_id = str(uuid.UUID(int=some.getrandbits(128), version=5))
-        status = Status.DELIVERED if number % 20 else some.choice([Status.REJECTED, Status.OVERDUE, Status.SENT])
-        pk, mailbox = f"MESSAGE#{message_id}", some.choice(_MAILBOXES)
-        encounter = key_of(mailbox, message_id)
-        yield {
-            "pk": pk, "sk": "MESSAGE", "message_id": message_id, "request_id": message_id, "mailbox": mailbox,
-            "encounter": message_id, "encounter_key": encounter, "version": 1, "created_at": text(at), "revision": 3,
-            "status": status.value, "status_shard": f"{status.value}#{shard(message_id)}", "changed_at": text(at),
-            "mesh_message_ids": [], "possible_copies": 1, "messages": 1,
-        }  # fmt: skip
-        for identity, kind, details in _facts():
-            yield {
-                "pk": pk, "sk": f"EVENT#{identity}", "kind": kind, "source": "sender", "details": details,
-                "message_id": message_id, "mailbox": mailbox, **in_time(message_id + identity, at),
-            }  # fmt: skip
+    for begin in range(0, count, _OF_ONE_LEDGER):
+        place = PlaceInMemory()
+        for number in range(begin, min(begin + _OF_ONE_LEDGER, count)):
+            place.clock.time = now - timedelta(seconds=number * 30 * 86_400 / count)
+            mailbox, encounter = some.choice(_MAILBOXES), f"encounter {number}"
+            message_id = str(ids_of(mailbox, encounter).message_id(1))
+            ends = _ENDS[0] if number % 20 else some.choice(_ENDS[1:])
+            place.have(message_id, BUILT, started(), accepted(), *ends, mailbox=mailbox, encounter=encounter)
+        for values in place.dynamodb.items.values():
+            yield values | ({"body": bytes(values["body"].value)} if "body" in values else {})
 
 
-def _facts() -> Iterator[tuple[str, str, str]]:
-    yield "built", "built", '{"sha256": "00", "size": 1, "infrastructure_seconds": 60, "business_seconds": 60}'
-    yield "upload-1", "upload started", '{"attempt": 1, "lease_until": "2026-01-01T00:00:00+00:00", "chunks": 1}'
+_OF_ONE_LEDGER = 1_000
+_ENDS = ((response("20013"), response("30001")), (response("30002"),), (OVERDUE,), ())
+"""What happened to a sent message: delivered, rejected, overdue, sent."""
 
 
 def main() -> int:
@@ -89,12 +80,12 @@ def main() -> int:
 
 def _seed(client: Any, count: int) -> None:
     def write(batch: list[dict[str, Any]]) -> None:
-        client.batch_write_item(RequestItems={TABLE: [{"PutRequest": {"Item": item(each)}} for each in batch]})
+        client.batch_write_item(RequestItems={TABLE: [{"PutRequest": {"Item": item(values)}} for values in batch]})
 
     def batches() -> Iterator[list[dict[str, Any]]]:
         batch: list[dict[str, Any]] = []
-        for each in rows(count, datetime.now(UTC)):
-            batch.append(each)
+        for values in items(count, datetime.now(UTC)):
+            batch.append(values)
             if len(batch) == _BATCH:
                 yield batch
                 batch = []
@@ -109,8 +100,13 @@ def _seed(client: Any, count: int) -> None:
 def _measure(client: Any) -> list[str]:
     place = PlaceInMemory()
     place.clock.time = datetime.now(UTC)
-    place.client = {"dynamodb": client, "lambda": place.client("lambda"), "s3": place.bucket}.__getitem__
-    board = MessageCache(LedgerSource(EventFeed(client, TABLE, place.now), place.notifications), now=place.now)
+    place.client = {
+        "dynamodb": client,
+        "lambda": place.client("lambda"),
+        "s3": place.bucket,
+        "sns": place.topic,
+    }.__getitem__
+    board = MessageCache(place.search, place.notifications.open, now=place.now)
     operators = OperatorsAtThisMachine(place.now)
     application = console(
         ConsoleContext(place, board, FlowWatch(place, begin=lambda _: None)),

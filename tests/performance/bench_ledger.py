@@ -44,14 +44,17 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=300)
     parser.add_argument("--at-once", type=int, default=8)
     arguments = parser.parse_args()
-    tally = tallied(ON_PAPER)
-    print(f"a message takes {tally.calls / ON_PAPER:.0f} calls, and of write units on paper:")
-    for place in ("the table", *INDEXES):
-        fullest = tally.share(place) / (1 if place in {"the table", "by_encounter"} else ON_PAPER / WANTED_PER_SECOND)
-        print(
-            f"  {place:13} {tally.place(place) / ON_PAPER:5.1f}; at {WANTED_PER_SECOND} messages a second a key of its "
-            f"fullest kind takes {fullest:4.0f} a second, of {PARTITION_LIMIT} that a partition can"
-        )
+    for held, kind in ((True, "held"), (False, "sent at once")):
+        tally = tallied(ON_PAPER, held=held)
+        places = ("the table", *INDEXES)
+        units = sum(map(tally.place, places)) / ON_PAPER
+        print(f"a message that is {kind} takes {tally.calls / ON_PAPER:.0f} calls and {units:.1f} write units:")
+        for place in places:
+            fullest = tally.share(place) / (1 if place == "the table" else ON_PAPER / WANTED_PER_SECOND)
+            print(
+                f"  {place:13} {tally.place(place) / ON_PAPER:5.1f}; at {WANTED_PER_SECOND} messages a second a key of "
+                f"its fullest kind takes {fullest:4.0f} a second, of {PARTITION_LIMIT} that a partition can"
+            )
     print(f"({SHARDS} shards)")
     print(measured(arguments.messages, arguments.at_once), flush=True)
     return 0

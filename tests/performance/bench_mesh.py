@@ -39,11 +39,11 @@ import httpx
 from mesh_client import MeshClient as OfficialClient
 from mesh_client.io_helpers import GzipCompressStream
 
+from gpconnect_messaging.compression import LEVEL, compressed
 from gpconnect_messaging.mesh import MailboxCredentials, MeshClient, OutboundMessage
 from gpconnect_messaging.mesh.authorization import authorization
 from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.mesh.client import ACCEPT, CLIENT_VERSION
-from gpconnect_messaging.mesh.compression import LEVEL, compressed
 from infra.local import certificate
 from tests.performance.counterpart import BLOCK
 from tests.performance.messages import messages
@@ -277,11 +277,11 @@ class _Connections:
 
 def _upload(other: Counterpart, mebibytes: int) -> None:
     from gpconnect_messaging.steps.upload import Upload
-    from gpconnect_messaging.storage import Outbox
+    from gpconnect_messaging.storage import FIRST_PART, Outbox
 
     digest = hashlib.sha256()
     for _ in range(mebibytes):
-        digest.update(BLOCK)
+        digest.update(BLOCK[FIRST_PART:] + BLOCK[:FIRST_PART])  # behind the envelope
     with MeshClient(other.url, other.credentials) as client:
         chunking = Chunking()
         Upload(

@@ -28,12 +28,11 @@ import httpx
 
 from gpcm.dropping import drop
 from gpcm.functions import FunctionFailedError, invoke
-from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.status_rules import status_of
 from gpconnect_messaging.ledger.stored_names import EventType, Status
 from infra.local.environments import BUILD
-from infra.local.ledger import LedgerEvent, Message
+from infra.local.ledger import Message
 from infra.local.run import LocalRun, Product
 from tests.examples import REQUESTS, request_data
 from tests.performance.flow import picture
@@ -320,7 +319,7 @@ def balance(run: Product, asked: Mapping[str, Kind]) -> Books:
         if message.status in {Status.HELD, Status.RELEASING}:
             books.open["the end of its hold window"] += 1
         elif message.status in {Status.BUILT, Status.SENDING, Status.SENT, Status.UNCERTAIN, Status.ACKNOWLEDGED}:
-            books.open[_history(message.events).missing_acknowledgements[0] + " acknowledgement"] += 1
+            books.open[MessageHistory(message.events).missing_acknowledgements[0] + " acknowledgement"] += 1
     books.wrong += [f"MESH has {each}, the ledger has not" for each in copies.keys() - messages.keys()]
     books.wrong += [f"the practice has {each}, MESH had not" for each in received.keys() - copies.keys()]
     told = _notifications(run, messages)
@@ -331,7 +330,7 @@ def balance(run: Product, asked: Mapping[str, Kind]) -> Books:
 
 def _faults(message: Message, kind: Kind, copies: int, answers: Sequence[str]) -> Iterator[str]:
     """What is wrong with one message: the ledger against MESH, the practice, and what was asked."""
-    history = _history(message.events)
+    history = MessageHistory(message.events)
     status = Status(message.status)
     if status != kind.ends and status != Status.REFUSED:
         yield f"{kind.name} must end {kind.ends}"
@@ -346,18 +345,6 @@ def _faults(message: Message, kind: Kind, copies: int, answers: Sequence[str]) -
     recorded = {event.details["code"] for event in history.of(EventType.RESPONSE)}
     if set(answers) != recorded:
         yield f"the practice answered {sorted(set(answers))}, the ledger has {sorted(map(str, recorded))}"
-
-
-def _history(events: Iterable[LedgerEvent]) -> MessageHistory:
-    return MessageHistory(
-        tuple(
-            ledger_events.LedgerEvent(
-                kind=EventType(event.kind), identity=str(event.item["sk"]).removeprefix("EVENT#"), at=event.at,
-                source=event.source, details=event.details,
-            )
-            for event in events
-        )
-    )  # fmt: skip
 
 
 def _uploads(run: Product, messages: Mapping[str, Message]) -> Iterator[str]:
@@ -402,7 +389,7 @@ def statuses_over_time(messages: Iterable[Message]) -> list[tuple[datetime, Stat
     for message in messages:
         before: Status | None = None
         for number, event in enumerate(message.events, 1):
-            now = status_of(_history(message.events[:number]))
+            now = status_of(MessageHistory(message.events[:number]))
             if now is not before:
                 changes.append((event.at, before, now))
                 before = now

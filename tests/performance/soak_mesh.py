@@ -87,7 +87,7 @@ def soak(mesh: LocalMesh, *, messages: int, rate: float, seed: int) -> Outcome:
             if rounds % 6 == 0:
                 answer_all(practice, answered)
             with suppress(MeshError):
-                product.poller.poll(SENDER)
+                product.polls(SENDER)
             still = {each for each in still if (found := product.ledger.find(each)) and found.status not in ENDED}
             if not still:
                 break

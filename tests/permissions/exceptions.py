@@ -21,7 +21,6 @@ class NotEmulated:
 EXCEPTIONS = (
     NotEmulated("*", "*", "the emulator's Step Functions works as itself, and not as its role", role="*-Backfill*"),
     NotEmulated("kms:*", "*", "the emulator encrypts nothing, and asks no key for permission", condition="?*"),
-    NotEmulated("xray:*", "*", "Lambda itself sends the traces on AWS; the emulator keeps none"),
     NotEmulated("logs:*", "*", "Lambda itself writes the logs on AWS, as the role; the emulator writes them as itself"),
     NotEmulated("sqs:DeleteMessage", "*", "Lambda reads the queue on AWS, as the role; the emulator as itself"),
     NotEmulated("sqs:GetQueueAttributes", "*", "as above"),

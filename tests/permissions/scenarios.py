@@ -11,14 +11,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
+from unittest.mock import patch
 
 from gpcm.dropping import Dropped
 from gpcm.functions import FunctionFailedError
+from gpconnect_messaging.ledger import encounter_format
+from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.encounter_table import STATE, pk_of
+from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mesh import MeshClient
 from infra.local.permissions import Permission
 from infra.local.scenarios import REQUESTS
 from tests.e2e.conftest import DeployedProduct
 from tests.examples import request_data
+from tests.fakes.product import TIMEOUTS
 from tests.local_mesh import PRACTICE, SENDER, answer, credentials
 
 Holds = Callable[[], bool]
@@ -78,14 +86,11 @@ def reaches(product: DeployedProduct, dropped: Dropped, *statuses: str) -> Holds
 
 def told(product: DeployedProduct, dropped: Dropped, kind: str, when: str = "told_at") -> Holds:
     """Whether a person was notified of a request's message (at `when`)."""
-    table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
 
     def holds() -> bool:
         message = product.run.message(dropped)
-        if message is None:
-            return False
-        key = {"pk": f"MESSAGE#{message.message_id}", "sk": f"NOTICE#{kind}"}
-        return when in table.get_item(Key=key).get("Item", {})
+        raised = message and product.ledger.find_notification(f"MESSAGE#{message.message_id}/{kind}")
+        return bool(raised and getattr(raised, when))
 
     return holds
 
@@ -108,11 +113,6 @@ def a_request_that_nothing_announced(product: DeployedProduct) -> Holds:
 def a_request_whose_document_is_not_there(product: DeployedProduct) -> Holds:
     """Nor is an expired version of it, which the builder looks for."""
     return told(product, product.run.drop_request(request_data(encounter=str(uuid.uuid4())), {}), "invalid")
-
-
-def a_second_version(product: DeployedProduct) -> Holds:
-    encounter = sent(product)
-    return reaches(product, product.drop(encounter=encounter), "SENT", "DELIVERED")
 
 
 def sent(product: DeployedProduct) -> str:
@@ -178,8 +178,77 @@ def an_answer_to_nothing(product: DeployedProduct) -> Holds:
 
 def _unmatched(product: DeployedProduct) -> set[str]:
     """Responses that match no message, and that a person was notified of."""
+    subjects = (str(item["pk"]) for item in product.items() if str(item["pk"]).startswith("RECEIVED#"))
+    raised = (product.ledger.find_notification(f"{subject}/unmatched") for subject in subjects)
+    return {each.notification.subject_key for each in raised if each and each.told_at}
+
+
+def a_long_encounter(product: DeployedProduct) -> Holds:
+    """A second version of an encounter whose history is divided into parts."""
+    encounter = sent(product)
+    key = product.run.identifiers.of_encounter(SENDER, encounter).key
+    with patch.object(encounter_format, "LARGEST_BODY", 1):
+        for record in product.ledger.find_by_encounter(key):
+            product.ledger.set_legal_hold(record.message_id, on=True)
+    assert product.ledger.encounter(key).parts
+    return reaches(product, product.drop(encounter=encounter), "DELIVERED")
+
+
+def a_canary(product: DeployedProduct) -> Holds:
+    """A canary that the next sweep starts, since the table knows of none before."""
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
-    return {str(item["pk"]) for item in table.scan()["Items"] if item["sk"] == "NOTICE#unmatched" and "told_at" in item}
+    table.delete_item(Key={"pk": "CANARIES", "sk": "LATEST"})
+    before = _canaries(product)
+    return lambda: bool(_canaries(product) - before)
+
+
+def _canaries(product: DeployedProduct) -> set[str]:
+    return {str(item["pk"]) for item in product.items() if item["sk"] == "CANARY" and "through_at" in item}
+
+
+def an_archived_encounter(product: DeployedProduct) -> Holds:
+    """A request to an encounter that left the ledger: it must get the next version."""
+    client: Any = product.run.session.client("dynamodb")
+    long_ago = datetime.now(UTC) - timedelta(days=300)
+    encounter = str(uuid.uuid4())
+    ids = product.run.identifiers.of_encounter(SENDER, encounter)
+    old = Ledger(client, product.run.outputs["LedgerTableName"], TIMEOUTS, lambda: long_ago)
+    request_id = str(uuid.uuid4())
+    assert old.claim(request_id, ids, (), long_ago)
+    message_id = str(ids.message_id(1))
+    built = ledger_events.built(
+        at=long_ago, sha256="0" * 64, size=1, infrastructure_due=timedelta(days=1), business_due=timedelta(days=1)
+    )
+    record = MessageRecord(
+        message_id=message_id, request_id=request_id, mailbox=SENDER, encounter=encounter, encounter_key=ids.key,
+        version=1, created_at=long_ago, history=MessageHistory((built,)),
+    )  # fmt: skip
+    old.create(record)
+    old.record(message_id, ledger_events.withdrawn(at=long_ago, by_request_id=request_id))
+    table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
+    table.delete_item(Key={"pk": "ARCHIVE", "sk": "PROGRESS"})  # as in a new environment: it begins a year ago
+    state = {"pk": pk_of(ids.key), "sk": STATE}
+
+    def archived() -> bool:
+        table.delete_item(Key={"pk": "ARCHIVE", "sk": "LEASE"})
+        with suppress(FunctionFailedError):
+            product.run.invoke("poller", {"task": "archive"})
+        return "expires_at" in table.get_item(Key=state).get("Item", {})
+
+    dropped: list[Dropped] = []
+
+    def holds() -> bool:
+        if not dropped:
+            if not archived():
+                return False
+            table.delete_item(Key=state)
+            dropped.append(product.drop(encounter=encounter))
+        return any(
+            message.request_id == dropped[0].request_id and message.item["version"] == 2
+            for message in product.run.messages()
+        )
+
+    return holds
 
 
 def two_days_balances(product: DeployedProduct) -> Holds:
@@ -196,16 +265,17 @@ def two_days_balances(product: DeployedProduct) -> Holds:
 
 
 def the_parts_are_enabled(product: DeployedProduct) -> Holds:
-    """A poller that starts anew asks AWS whether the rule, the mappings and the keys are enabled, and measures 1."""
-    before = _measured_enabled(product)
-    return lambda: _measured_enabled(product) > before
+    """A poller that starts anew asks AWS whether the rule, the mappings and the keys are enabled, or is not done."""
+    before = _measured_all(product)
+    return lambda: _measured_all(product) > before
 
 
-def _measured_enabled(product: DeployedProduct) -> int:
-    """How many runs measured that all are enabled."""
-    wanted = ("RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled")
-    return sum(all(f'"{name}":[1' in line for name in wanted) for line in product.run.logs())
+def _measured_all(product: DeployedProduct) -> int:
+    """How many sweeps measured everything."""
+    return sum('"DueWorkDone":[1' in line for line in product.run.logs())
 
+
+_QUERY_TABLE = "dynamodb:Query *LedgerTable*[0-9A-F]"
 
 SCENARIOS = (
     Scenario(
@@ -213,16 +283,16 @@ SCENARIOS = (
         a_report,
         {
             "builder": (
-                *("dynamodb:GetItem *", "dynamodb:PutItem *", "dynamodb:Query *"),
+                *("dynamodb:BatchGetItem *", "dynamodb:GetItem *", "dynamodb:PutItem *"),
                 *("s3:GetObject *storagedrop*/*", "s3:GetObjectVersion *storagedrop*/*"),
                 *("s3:GetObjectVersionTagging *", "s3:PutObjectVersionTagging *"),
                 *("s3:PutObject */requests/[*]", "s3:PutObject */receipts/[*]", "s3:PutObject */messages/[*]"),
                 "sqs:SendMessage *SendingWork*",
             ),
-            "sender": ("dynamodb:PutItem *", "dynamodb:Query *", "s3:GetObject */messages/[*]"),
+            "sender": ("dynamodb:BatchGetItem *", "dynamodb:PutItem *", "s3:GetObject */messages/[*]"),
             "poller": (
-                *("dynamodb:GetItem *", "dynamodb:PutItem *", "dynamodb:Query *LedgerTable*[0-9A-F]"),
-                *("dynamodb:UpdateItem *", "s3:PutObject */received/[*]"),
+                *("dynamodb:BatchGetItem *", "dynamodb:GetItem *", "dynamodb:PutItem *"),
+                *("s3:PutObject */received/[*]", "sqs:SendMessage *SendingInbox*"),
             ),
         },
     ),
@@ -255,18 +325,44 @@ SCENARIOS = (
         {"builder": ("s3:ListBucketVersions *storagedrop*", "sqs:SendMessage *IntakeWork*")},
         waits=135,  # the request waits for it first
     ),
-    Scenario("a second version follows the first", a_second_version, {"sender": ("dynamodb:GetItem *",)}),
+    Scenario(
+        "a second version follows a long history",
+        a_long_encounter,
+        {"builder": ("dynamodb:Query *",), "sender": ("dynamodb:Query *",), "poller": (_QUERY_TABLE,)},
+    ),
+    Scenario(
+        "a canary comes through",
+        a_canary,
+        {
+            "builder": ("dynamodb:UpdateItem *",),
+            "sender": ("dynamodb:GetItem *", "dynamodb:UpdateItem *"),
+            "poller": ("dynamodb:UpdateItem *",),
+        },
+        tasks=(DUE,),
+    ),
+    Scenario(
+        "a request to an archived encounter goes on from there",
+        an_archived_encounter,
+        {
+            "builder": ("s3:GetObject */archive/[*]", "s3:GetObject */archive-index/[*]"),
+            "poller": (
+                *("s3:GetObject */archive/[*]", "s3:GetObject */archive-index/[*]"),
+                *("s3:PutObject */archive/[*]", "s3:PutObject */archive-index/[*]"),
+            ),
+        },
+        tasks=(MAILBOX,),
+    ),
     Scenario(
         "a person is told of a request that breaks rules",
         a_refused_request,
-        {"builder": ("sns:Publish *", "dynamodb:UpdateItem *")},
+        {"builder": ("sns:Publish *",)},
     ),
     Scenario(
         "a held request is sent when its window is over",
         a_held_request,
         {
             "builder": ("s3:GetObject */requests/[*]",),
-            "poller": ("dynamodb:Query */index/by_due", "sqs:SendMessage *IntakeWork*"),
+            "poller": ("dynamodb:Query */index/by_work", "sqs:SendMessage *IntakeWork*"),
         },
         tasks=(DUE,),
         waits=10,
@@ -290,7 +386,7 @@ SCENARIOS = (
     Scenario(
         "a person is told of a refusal of MESH",
         a_refusal_of_mesh,
-        {"sender": ("sns:Publish *", "dynamodb:UpdateItem *")},
+        {"sender": ("sns:Publish *",)},
     ),
     Scenario(
         "an upload whose answer was lost is sent again",
@@ -302,7 +398,7 @@ SCENARIOS = (
     Scenario(
         "a person is told of an answer to no message of ours",
         an_answer_to_nothing,
-        {"poller": ("dynamodb:Query */index/by_encounter", "sns:Publish *")},
+        {"poller": ("sns:Publish *",)},
     ),
     Scenario(
         "a notification that nobody takes escalates",
@@ -324,7 +420,7 @@ SCENARIOS = (
         two_days_balances,
         {
             "poller": (
-                "dynamodb:Query */index/by_status",
+                *("dynamodb:Query */index/by_attention", "dynamodb:Query */index/by_time"),
                 *("s3:ListBucket *storageevidence*", "s3:PutObject */balances/[*]", "s3:GetObject */balances/[*]"),
                 *("s3:PutObject */reckonings/[*]", "s3:GetObject */reckonings/[*]"),
             )

@@ -106,10 +106,10 @@ def test_all_that_the_steps_ask_and_hear_is_what_boto3_would_take_and_give() -> 
     product.sends_again(status=Status.REFUSED)
     product.sends_again(ResendMode.REBUILT, ids=(message.message_id,))
     product.mesh.deliver(product.mailbox.mailbox, b"no answer", sender="A20047OT001", message_type="DATA")
-    product.poller.poll(product.mailbox.mailbox)
+    product.polls(product.mailbox.mailbox)
     product.later(DAY)
     product.list_drop.run()
-    product.escalation.run()
+    product.escalation.run(product.sweep.due())
     product.reconciliation.run()
     redrive = Redrive(
         lane=Lane.INTAKE, sqs=Described("sqs", product.sqs, seen), dead_letters_url="send",  # type: ignore[arg-type]

@@ -4,8 +4,8 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import fields, replace
+from contextlib import nullcontext, suppress
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from types import ModuleType, SimpleNamespace
 from typing import Any, TypeVar
@@ -13,18 +13,22 @@ from typing import Any, TypeVar
 import boto3
 import pytest
 from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.derivation import IdentifiersSecretError
+from gpconnect_messaging.enabled import Part
 from gpconnect_messaging.ledger.derivation import WrongSecretError
 from gpconnect_messaging.ledger.reconciliation import Balance, DropFindings, MailboxBalance
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.pds.errors import Authentication, RetryLater, Unavailable
+from gpconnect_messaging.queues import Listed, SendQueue
+from gpconnect_messaging.safe_errors import StepFailedError
 from gpconnect_messaging.steps.due_work import SweepResult
 from gpconnect_messaging.steps.escalate import EscalationResult
 from gpconnect_messaging.steps.message_pipeline import BuildResult
-from gpconnect_messaging.steps.poll import PollResult
+from gpconnect_messaging.steps.poll import Taken
 from gpconnect_messaging.steps.reconcile import Unfinished
 from gpconnect_messaging.steps.send import NotAuthorisedError
 from gpconnect_messaging.steps.waiting import NotReadyError
@@ -34,30 +38,43 @@ from tests.fakes.lambda_runtime import REQUEST_ID, SHARED, Context, lambda_runti
 from tests.fakes.secrets_manager import Secrets
 from tests.fakes.sqs import Sqs
 from tests.identifiers import SECRET
-from tests.metrics import Metric, documented, logged
+from tests.metrics import documented, logged
 
 MAILBOX = "Y90001OT001"
 CANARY = "6d1a8f6e-7a52-4f5e-9c1e-0a4f3a9c7b11"
 RECORDED = ("Message", "Upload", "TimeTo", "AnsweredNo", "RecipientUnresolved")
 """How the names of what the ledger's changes are measured by begin: see test_measurements."""
 
+QUEUE = SimpleNamespace(together=nullcontext)
 Load = Callable[[str], ModuleType]
-T = TypeVar("T", PollResult, SweepResult, EscalationResult)
+T = TypeVar("T", SweepResult, EscalationResult)
 
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
-    """Load a function's handler as Lambda does, under the function's name."""
+    """Load a function's handler as Lambda does, under the function's name. Whatever the sweep measures is bad news."""
+    late = timedelta(hours=3)
     for canary in ("start_canaries", "build_canary", "end_canary"):
-        step = SimpleNamespace(run=timedelta)
+        step = SimpleNamespace(run=lambda: late, every=timedelta(minutes=15))
         monkeypatch.setattr(wiring, canary, lambda _settings, step=step: step)
-    monkeypatch.setattr(wiring, "balance_deadline", lambda _settings: SimpleNamespace(late=timedelta))
-    monkeypatch.setattr(wiring, "drop_passes", lambda _settings: SimpleNamespace(age=lambda _now: timedelta(hours=2)))
-    monkeypatch.setattr(wiring, "enabled_parts", lambda _settings: SimpleNamespace(recent=lambda _kind: ()))
+    monkeypatch.setattr(wiring, "balance_deadline", lambda _settings: SimpleNamespace(late=lambda: late))
+    monkeypatch.setattr(wiring, "drop_passes", lambda _settings: SimpleNamespace(age=lambda _now: late))
+    disabled = SimpleNamespace(recent=lambda kind: (Part(kind, "a-part", enabled=False),))
+    monkeypatch.setattr(wiring, "enabled_parts", lambda _settings: disabled)
     with lambda_runtime(monkeypatch) as runtime:
         yield runtime.load
 
 
+LISTED = {
+    "Records": [
+        {
+            "messageId": "0",
+            "receiptHandle": "handle",
+            "body": json.dumps({"mailbox": MAILBOX, "listed": ["A", "B"]}),
+            "attributes": {"ApproximateReceiveCount": "2", "SentTimestamp": "1795435200000"},
+        }
+    ]
+}
 DAY, NOON = date(2026, 11, 22), datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -70,7 +87,7 @@ def builder(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
             Authentication("token", "refused"),
         )
     ]
-    step = SimpleNamespace(queued=lambda _body, _at, _queue_of: held.pop())
+    step = SimpleNamespace(queued=lambda _body, _at, _queue_of: held.pop(), send_queue=QUEUE)
     monkeypatch.setattr(wiring, "builder", lambda _settings: step)
     monkeypatch.setattr(wiring, "build_canary", lambda _settings: SimpleNamespace(run=lambda _canary_id: True))
     canary = f'{{"kind": "canary", "canary": "{CANARY}"}}'
@@ -94,17 +111,16 @@ def each_counted(what: type[T]) -> T:
 
 def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     in_days = datetime.now(UTC) + timedelta(days=42)
-    polled, elsewhere = replace(each_counted(PollResult), polled_elsewhere=0), PollResult(polled_elsewhere=1)
-    rounds = [elsewhere, polled]
     poll = SimpleNamespace(
         mesh=SimpleNamespace(certificate_expires=lambda _mailbox: in_days),
-        poll=lambda _mailbox, _time_left: rounds.pop(),
+        poll=lambda _mailbox, _time_left: 12,
+        collect=lambda _entry, _time_left: Counter(Taken),
     )
     sweep = SimpleNamespace(
-        unsent=list,
+        due=lambda: [SimpleNamespace(untold_since=NOON)],
         run=lambda _time_left, _untold: each_counted(SweepResult),
     )
-    escalation = SimpleNamespace(run=lambda _time_left: each_counted(EscalationResult))
+    escalation = SimpleNamespace(run=lambda *_: each_counted(EscalationResult))
     made = Balance(
         day=DAY,
         made_at=NOON,
@@ -115,11 +131,12 @@ def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wiring, "poller", lambda _settings: (poll, sweep))
     monkeypatch.setattr(wiring, "escalation", lambda _settings: escalation)
     monkeypatch.setattr(wiring, "reconciliation", lambda _settings: reconciliation)
-    listing = SimpleNamespace(run=lambda _time_left: DropFindings(requests_unannounced=1))
+    listing = SimpleNamespace(run=lambda _time_left: DropFindings(requests_unannounced=1, documents_without_request=1))
     monkeypatch.setattr(wiring, "list_drop", lambda _settings: listing)
     handler = load("poller").handler
-    for task in ({"task": "mailbox", "mailbox": MAILBOX}, {"task": "mailbox", "mailbox": MAILBOX}, {"task": "due"},
-                 {"task": "drop"}):  # fmt: skip
+    assert handler({"task": "mailbox", "mailbox": MAILBOX}, Context()) == {"listed": 12}
+    assert handler(LISTED, Context()) == {}, "to SQS, anything else could be a list of failed entries"
+    for task in ({"task": "due"}, {"task": "drop"}):
         handler(task, Context())
     answers = [handler({"task": "reconcile"}, Context()) for _ in range(3)]
     assert answers == [
@@ -138,17 +155,22 @@ def test_with_what_the_ledger_records_the_handlers_log_every_metric_that_is_docu
     assert found == {metric for metric in documented() if not metric.name.startswith(RECORDED)}
 
 
-def test_a_mailbox_that_another_run_polls_was_not_polled_by_this_one(
-    load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_entry_of_the_inbox_queue_is_collected_and_stays_where_that_fails(
+    load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    poll = SimpleNamespace(
-        mesh=SimpleNamespace(certificate_expires=lambda _mailbox: None),
-        poll=lambda _mailbox, _time_left: PollResult(polled_elsewhere=1),
-    )
-    monkeypatch.setattr(wiring, "poller", lambda _settings: (poll, None))
+    entries: list[Listed] = []
+
+    def collect(entry: Listed, _time_left: Callable[[], bool]) -> Counter[Taken]:
+        entries.append(entry)
+        raise ValueError("a patient's name")
+
+    monkeypatch.setattr(wiring, "poller", lambda _settings: (SimpleNamespace(collect=collect), None))
     monkeypatch.setattr(wiring, "escalation", lambda _settings: None)
-    load("poller").handler({"task": "mailbox", "mailbox": MAILBOX}, Context())
-    assert logged(capsys.readouterr().out.splitlines()) == {Metric("PolledElsewhere", "poller", False, "Count")}
+    with pytest.raises(StepFailedError, match="ValueError: not shown"):
+        load("poller").handler(LISTED, Context())
+    (entry,) = entries
+    assert (entry.mailbox, entry.mesh_message_ids, entry.alone, entry.receives) == (MAILBOX, ("A", "B"), False, 2)
+    assert entry.at == NOON
 
 
 def test_due_work_that_fails_is_not_said_to_be_done(
@@ -157,24 +179,16 @@ def test_due_work_that_fails_is_not_said_to_be_done(
     def failing(_time_left: Callable[[], bool], _untold: object) -> SweepResult:
         raise OSError("a fault")
 
-    escalation = SimpleNamespace(run=lambda _time_left: EscalationResult())
-    sweep = SimpleNamespace(unsent=list, run=failing)
+    escalation = SimpleNamespace(run=lambda *_: EscalationResult())
+    sweep = SimpleNamespace(due=list, run=failing)
     monkeypatch.setattr(wiring, "poller", lambda _settings: (None, sweep))
     monkeypatch.setattr(wiring, "escalation", lambda _settings: escalation)
     handler = load("poller").handler
     with suppress(Exception):
         handler({"task": "due"}, Context())
-    assert {metric.name for metric in logged(capsys.readouterr().out.splitlines())} == {
-        *(
-            "OldestUntoldNotice",
-            "CanaryAge",
-            "BalanceLate",
-            "DropListingAge",
-            "RuleEnabled",
-            "EventSourceMappingsEnabled",
-            "KeysEnabled",
-        )
-    }
+    found = {metric.name for metric in logged(capsys.readouterr().out.splitlines())}
+    assert "CanaryAge" in found
+    assert "DueWorkDone" not in found
 
 
 OTHER_SECRET = "another secret, such as a new stack makes beside a restored table"
@@ -235,6 +249,7 @@ def test_on_its_last_receive_a_request_that_cannot_be_processed_is_refused_and_n
 
     step = SimpleNamespace(
         queued=provoked,
+        send_queue=QUEUE,
         identifiers=SimpleNamespace(queued_request_id=lambda _raw, _queue_of: "an-id"),
         ledger=SimpleNamespace(begin_request=lambda _id: 1, end_request=lambda _id: None),
         give_up=give_up,
@@ -253,6 +268,34 @@ def test_on_its_last_receive_a_request_that_cannot_be_processed_is_refused_and_n
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_the_messages_of_a_run_are_queued_in_one_call_and_if_it_fails_all_records_come_again(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[Any]] = []
+    answers: list[dict[str, Any]] = [{"Failed": [{"Id": "0", "Code": "InternalError"}]}, {"Failed": []}]
+
+    def send_message_batch(*, Entries: list[Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        calls.append(Entries)
+        return answers.pop()
+
+    queue = SendQueue(SimpleNamespace(send_message_batch=send_message_batch), "send")  # type: ignore[arg-type]
+
+    def built(raw: bytes, *_: object) -> BuildResult:
+        queue.put(raw.decode(), MAILBOX)
+        return BuildResult(raw.decode(), Status.BUILT)
+
+    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(queued=built, send_queue=queue))
+    handler, event = load("builder").handler, queued(*"abc")
+    assert handler(event, Context()) == {"batchItemFailures": []}
+    with pytest.raises(ClientError, match="InternalError"):
+        handler(event, Context())
+    assert [[json.loads(entry["MessageBody"])["message_id"] for entry in call] for call in calls] == [
+        ["a", "b", "c"]
+    ] * 2
+    assert [entry["Id"] for entry in calls[0]] == ["0", "1", "2"]
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
 def test_a_dropped_request_is_built_with_what_s3_says_of_its_version_and_order(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +305,7 @@ def test_a_dropped_request_is_built_with_what_s3_says_of_its_version_and_order(
         asked.append(told)
         return BuildResult("an-id", Status.HELD)
 
-    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped))
+    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped, send_queue=QUEUE))
     monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
     put = {"key": "a/request.json", "version-id": "v1", "sequencer": "00617F08299329D189"}
     event = {
@@ -300,7 +343,7 @@ def test_on_a_senders_own_queue_everything_is_a_request_of_that_sender(
         return BuildResult("an-id", Status.INVALID)
 
     # Nothing else of the builder can be called.
-    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(queued=whole))
+    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(queued=whole, send_queue=QUEUE))
     monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
     text = json.dumps(body)
     answer = load("builder").handler(queued(text, queue=OWN_QUEUE), Context())
@@ -327,7 +370,7 @@ def test_a_request_that_comes_again_is_given_up_with_where_it_came_from(
         return BuildResult("an-id", Status.INVALID)
 
     ids = SimpleNamespace(queued_request_id=lambda *_: "an-id", dropped_request_id=lambda *_: "an-id")
-    step = SimpleNamespace(queued=BuildResult, dropped=BuildResult, identifiers=ids)
+    step = SimpleNamespace(queued=BuildResult, dropped=BuildResult, identifiers=ids, send_queue=QUEUE)
     monkeypatch.setattr(wiring, "builder", lambda _settings: step)
     monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
     monkeypatch.setattr(wiring, "attempts", lambda *_: SimpleNamespace(again=again))
@@ -363,6 +406,7 @@ def test_a_request_that_is_not_scanned_yet_goes_back_on_the_same_queue_with_all_
 
     step = SimpleNamespace(
         queued=pending,
+        send_queue=QUEUE,
         identifiers=SimpleNamespace(queued_request_id=lambda *_: "an-id"),
         ledger=SimpleNamespace(begin_request=lambda _id: 1, end_request=lambda _id: None),
     )
@@ -397,7 +441,7 @@ def test_an_event_of_what_is_no_request_makes_none(load: Load, monkeypatch: pyte
         keys.append(key)
         return BuildResult("an-id", Status.BUILT)
 
-    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped))
+    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped, send_queue=QUEUE))
     monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
     event: Any = LOOKS_LIKE["an event of S3"]
     named = ("a/test-request.json", "a/Request.JSON", "referral-request.json", "a/request.json.bak", "REQUEST.json")
@@ -417,7 +461,7 @@ def test_an_event_that_says_it_is_of_the_future_is_as_old_as_its_message(
         arrivals.append(arrived)
         return BuildResult("an-id", Status.HELD)
 
-    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped))
+    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped, send_queue=QUEUE))
     monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
     handler = load("builder").handler
     for time in ("2099-01-01T00:00:00Z", "not a time"):
@@ -444,7 +488,7 @@ def test_a_request_of_which_somebody_says_that_it_came_in_year_1_came_when_sqs_t
         return BuildResult("an-id", Status.HELD)
 
     step = SimpleNamespace(
-        queued=take, dropped=take,
+        queued=take, dropped=take, send_queue=QUEUE,
         identifiers=SimpleNamespace(queued_request_id=lambda *_: "an-id", dropped_request_id=lambda *_: "an-id"),
         ledger=SimpleNamespace(begin_request=lambda _id: 1, end_request=lambda _id: None),
     )  # fmt: skip
@@ -473,7 +517,7 @@ def test_an_event_that_names_no_version_is_told_to_the_builder_as_such(
         versions.append(version)
         return BuildResult("an-id", Status.INVALID)
 
-    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped))
+    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped, send_queue=QUEUE))
     monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
     event = {
         "source": "aws.s3", "detail-type": "Object Created",

@@ -66,8 +66,3 @@ def test_the_ledger_writes_every_time_in_the_same_width_so_that_text_order_is_ti
     assert written == sorted(written)
     assert {len(text) for text in written} == {len("2026-11-20T22:00:00.000000Z")}
     assert [time(text) for text in written] == YEARS
-
-
-def test_the_ledger_reads_a_year_that_was_written_with_fewer_digits() -> None:
-    assert time("1-01-01T00:00:00.000000Z") == YEARS[0]
-    assert time("999-12-31T23:59:00.000000Z") == YEARS[2]

@@ -85,6 +85,6 @@ def test_a_key_is_as_long_as_s3_allows_in_bytes() -> None:
 def test_a_key_that_no_object_can_have_names_no_file(key: str) -> None:
     drop = DropBucket(Bucket(), "drop")  # type: ignore[arg-type]
     with pytest.raises(NotThereError):
-        drop.stat(key)
+        drop.find(key)
     with pytest.raises(NotThereError):
         drop.read(key, "", 10)

@@ -154,12 +154,11 @@ def test_a_message_in_chunks_is_one_copy_however_many_attempts_it_took(events: l
     assert MessageHistory((BUILT, *events)).possible_copies == copies
 
 
-def test_what_mesh_has_of_a_message_goes_to_the_first_gap_and_can_be_given_up() -> None:
-    (begun,) = MessageHistory(
-        (BUILT, started(chunks=4), chunk(1, chunks=4), chunk(2, chunks=4), chunk(4, chunks=4))
-    ).partial_uploads
+@pytest.mark.parametrize("recorded", [(1, 2), (2, 1), (2,)])
+def test_what_mesh_has_of_a_message_goes_to_the_last_chunk_and_can_be_given_up(recorded: tuple[int, ...]) -> None:
+    chunks = [chunk(number, chunks=4) for number in recorded]  # the event of a chunk counts for the earlier ones, too
+    (begun,) = MessageHistory((BUILT, started(chunks=4), *chunks)).partial_uploads
     assert (begun.mesh_message_id, begun.chunks, begun.accepted, begun.end) == ("MESH1", 4, 2, 20)
-    assert MessageHistory((BUILT, started(chunks=3), chunk(2))).partial_uploads == ()
     assert MessageHistory((BUILT, started(chunks=3), chunk(1), postponed(abandoned="MESH1"))).partial_uploads == ()
     both = MessageHistory((BUILT, chunk(1), chunk(2), chunk(1, 2, mesh_message_id="A")))
     assert [each.accepted for each in both.partial_uploads] == [1, 2]

@@ -12,8 +12,7 @@ from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.deadlines import due_at
 from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.history import MessageHistory
-from gpconnect_messaging.ledger.notification_rules import occasions_due
-from gpconnect_messaging.ledger.store import _explanation
+from gpconnect_messaging.ledger.notification_rules import explanation, occasions_due
 from gpconnect_messaging.ledger.stored_names import EventType, NotificationType
 from tests.fakes.product import TIMEOUTS, Product
 
@@ -80,7 +79,7 @@ def test_a_notification_of_an_answer_that_does_not_count_names_that_answer_alone
     due = [occasion for kind, occasion in occasions_due(history) if kind is NotificationType.SUSPICIOUS]
     assert len(due) == MANY
     for occasion in due[:3]:
-        assert _explanation(history, NotificationType.SUSPICIOUS, occasion) == {
+        assert explanation(history, NotificationType.SUSPICIOUS, occasion) == {
             "response": f"{occasion} from mailbox {STRANGER}, organisation not given"
         }
 
@@ -89,5 +88,5 @@ def test_a_notification_of_an_answer_that_does_not_count_names_that_answer_alone
     "kind", [NotificationType.REJECTED, NotificationType.CONTRADICTION, NotificationType.UNKNOWN_CODE]
 )
 def test_a_notification_names_every_code_that_counts_once(kind: NotificationType) -> None:
-    assert _explanation(answered(PRACTICE), kind, "") == {"codes": "20013"}
-    assert _explanation(answered(STRANGER), kind, "") == {"codes": ""}
+    assert explanation(answered(PRACTICE), kind, "") == {"codes": "20013"}
+    assert explanation(answered(STRANGER), kind, "") == {"codes": ""}

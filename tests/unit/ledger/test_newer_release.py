@@ -7,22 +7,24 @@ from typing import Any
 import pytest
 
 from gpcm.wording import in_words
+from gpconnect_messaging.derived_ids import encounter_key_of
 from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.deadlines import due_at
+from gpconnect_messaging.ledger.encounter_table import pk_of
 from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.history import MessageHistory
-from gpconnect_messaging.ledger.notifications import NotificationStore
 from gpconnect_messaging.ledger.records import Notification
 from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.status_rules import status_of
 from gpconnect_messaging.ledger.stored_names import EventType, NotificationType, Status
-from gpconnect_messaging.ledger.table import item
+from gpconnect_messaging.ledger.table import item, plain
+from tests.fakes.ledger_state import LedgerState
 from tests.fakes.product import MAILBOX, TIMEOUTS
 from tests.unit.ledger.events import BUILT, HELD, OVERDUE, accepted, at, response, started
 from tests.unit.steps.sending import MESSAGE_ID, Sending
 
+PK = pk_of(encounter_key_of(MESSAGE_ID))
 PAUSED = LedgerEvent(
     kind=EventType("paused by tomorrow's release"), identity="paused", at=at(1), source="builder",
     details={"until": "Monday", "parts": [1, {"a": None}]},
@@ -67,11 +69,15 @@ def test_what_is_on_its_way_is_still_due_and_what_waits_here_is_for_a_person() -
 
 @pytest.fixture
 def sending() -> Sending:
-    """A message of which a newer release wrote an event, a notification, and an attribute of its row."""
+    """A message of which a newer release wrote an event, and values of the message and of its encounter."""
     made = Sending()
     made.record(replace(PAUSED, at=made.clock()))
-    row = made.ledger._client.items[f"MESSAGE#{MESSAGE_ID}", "MESSAGE"]  # type: ignore[attr-defined]
-    made.ledger._client.put_item(TableName="ledger", Item=item({**row, "paused_until": "Monday"}))
+
+    def write(body: dict[str, Any]) -> None:
+        body["messages"][MESSAGE_ID]["paused_until"] = "Monday"
+        body["paused_by"] = {"whom": ["tomorrow's release"]}
+
+    LedgerState(made.ledger._client).change_body(PK, write)  # type: ignore[arg-type]
     return made
 
 
@@ -99,20 +105,24 @@ def test_the_newer_release_finds_everything_again_that_it_wrote(sending: Sending
     sending.record(ledger_events.queued_again(at=sending.clock(), times=1, why="BUILT"))
     (paused,) = [event for event in sending.history.events if event.identity == "paused"]
     assert (paused.kind.value, paused.details) == (PAUSED.kind.value, PAUSED.details)
-    row = sending.ledger._client.items[f"MESSAGE#{MESSAGE_ID}", "MESSAGE"]  # type: ignore[attr-defined]
-    assert row["paused_until"] == "Monday"
+    body = LedgerState(sending.ledger._client).body(PK)  # type: ignore[arg-type]
+    assert body["messages"][MESSAGE_ID]["paused_until"] == "Monday"
+    assert body["paused_by"] == {"whom": ["tomorrow's release"]}
 
 
-def test_lists_audit_and_balance_read_a_status_of_a_newer_release(sending: Sending) -> None:
+def test_lists_audit_and_sweep_read_a_status_of_a_newer_release(sending: Sending) -> None:
     table: Any = sending.ledger._client
-    row = table.items[f"MESSAGE#{MESSAGE_ID}", "MESSAGE"]
-    table.put_item(
-        TableName="ledger",
-        Item=item({**row, "status": "PAUSED", "status_shard": row["status_shard"], "due_shard": "message#0"}),
-    )
-    assert Balances(table, "ledger", sending.clock).row(MESSAGE_ID).status.value == "PAUSED"  # type: ignore[union-attr]
-    assert [found.status.value for found in Search(table, "ledger").summaries([MESSAGE_ID])] == ["PAUSED"]
-    assert MESSAGE_ID in sending.ledger.due_messages(datetime.max.replace(tzinfo=UTC))
+    row = table.get_item(Key=item({"pk": PK, "sk": "STATE"}))["Item"]
+    statuses = [entry.replace("BUILT", "PAUSED") for entry in plain(row)["statuses"]]
+    work_at = plain(row)["work_at"]
+    table.put_item(TableName="ledger", Item=row | item({"statuses": statuses}))
+    search = Search(table, "ledger", sending.clock)
+    assert [entry.status.value for entry in search.all_listed()] == ["PAUSED"]
+    assert search.listed() == {encounter_key_of(MESSAGE_ID): (*statuses, work_at)}
+    assert search.by_status(Status("PAUSED")).rows == (), "to this release the message has another status"
+    assert sum(search.counts(sending.clock()).by_status.values()) == 0
+    (due,) = sending.ledger.due(datetime.max.replace(tzinfo=UTC))
+    assert {status.value for status in due.statuses} == {"PAUSED"}
     assert any("paused" in event.what for event in AuditTrail(table, "ledger", sending.clock).of_message(MESSAGE_ID))
 
 
@@ -121,11 +131,10 @@ def test_a_notification_of_a_newer_release_reaches_a_person_all_the_same(sending
         subject_key=f"MESSAGE#{MESSAGE_ID}", kind=NotificationType("paused"), raised_at=sending.clock(),
         details={"message_id": MESSAGE_ID, "mailbox": MAILBOX},
     )  # fmt: skip
-    sending.ledger._write([sending.ledger._put_notification(notification)])
+    sending.ledger._change(encounter_key_of(MESSAGE_ID), lambda draft: draft.notify([notification]))
     assert status_of(sending.history) is Status.BUILT
     sending.sweep.run()
     assert sending.notified() == ["A notification of a newer release"]
     assert sending.sweep.run().notifications_told == 0
     assert all("-" not in kind.value for kind in NotificationType), "an id writes blanks as hyphens"
-    book = NotificationStore(sending.ledger._client, "ledger", sending.clock)
-    assert book.acknowledge(notification.id, "a.nurse", sending.clock())
+    assert sending.book.acknowledge(notification.id, "a.nurse", sending.clock())

@@ -9,17 +9,18 @@ from unittest.mock import patch
 import pytest
 
 from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger import search
 from gpconnect_messaging.ledger.deadlines import Timeouts
 from gpconnect_messaging.ledger.events import LedgerEvent, built, request_refused
 from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.search import CursorError, Page, Search
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.ledger.stored_names import Status
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from tests.fakes.clock import Clock
 from tests.fakes.dynamodb import Table
 from tests.identifiers import ids_of, key_of
-from tests.unit.ledger.events import accepted, response, started
+from tests.unit.ledger.events import accepted, refused, response, started
 
 MAILBOX, OTHER = "Y90001OT001", "Y90002OT001"
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -34,7 +35,7 @@ class Kept:
         table: Any = Table()
         self.table = table
         self.ledger = Ledger(table, "ledger", PATIENCE, self.clock)
-        self.search = Search(table, "ledger", self.clock)
+        self.search = Search(table, "ledger", self.clock, timeouts=PATIENCE)
 
     def built(self, mailbox: str = MAILBOX, **changes: Any) -> str:
         """Have a message built, a minute after the one before."""
@@ -45,17 +46,20 @@ class Kept:
         )
         return self.row(event, mailbox=mailbox, **changes)
 
-    def row(self, event: LedgerEvent, **changes: Any) -> str:
-        given: dict[str, Any] = {
-            "message_id": str(uuid.uuid4()),
-            "request_id": str(uuid.uuid4()),
-            "mailbox": MAILBOX,
-            "version": 1,
-            "created_at": self.clock(),
-            "history": MessageHistory((event,)),
-        }
-        given |= {"encounter": "encounter"} | changes
-        record = MessageRecord(**given, encounter_key=key_of(given["mailbox"], given["encounter"]))
+    def row(self, event: LedgerEvent, *, encounter: str = "", mailbox: str = MAILBOX, **changes: Any) -> str:
+        """Store a message with its claim or, where the event is of a request that became none, the request."""
+        encounter = encounter or str(uuid.uuid4())
+        request_id = changes.get("request_id", str(uuid.uuid4()))
+        given: dict[str, Any] = {"message_id": request_id, "version": 0}
+        if event.kind is EventType.BUILT:
+            claim = self.ledger.claim(request_id, ids_of(mailbox, encounter), (), self.clock())
+            assert claim is not None
+            given = {"message_id": claim.message_ids[0], "version": claim.version}
+        record = MessageRecord(
+            **given | {"request_id": request_id} | changes,
+            mailbox=mailbox, encounter=encounter, encounter_key=key_of(mailbox, encounter),
+            created_at=self.clock(), history=MessageHistory((event,)),
+        )  # fmt: skip
         self.ledger.create(record)
         return record.message_id
 
@@ -129,17 +133,12 @@ def test_a_held_request_that_is_refused_later_is_listed_once_where_it_came_in(ke
     assert ids(kept.search.by_time()) == [refused, after, held]
 
 
-def test_a_message_is_found_by_its_id_or_the_beginning_of_it_in_any_case(kept: Kept) -> None:
-    wanted, *_ = [kept.built() for _ in range(20)]
-    for name in (wanted, wanted[:8], wanted[:13], wanted[:20].upper(), f" {wanted} "):
+def test_a_message_is_found_by_its_whole_id_in_any_case(kept: Kept) -> None:
+    wanted, *_ = [kept.built(encounter="the same") for _ in range(20)]
+    for name in (wanted, wanted.upper(), f" {wanted} "):
         assert [row.message_id for row in kept.search.named(name)] == [wanted]
-    for name in (wanted[:7], wanted[:8] + "-zzzz", str(uuid.uuid4()), "", "Wright"):
+    for name in (wanted[:8], wanted[:20], str(uuid.uuid4()), "", "Wright"):
         assert kept.search.named(name) == []
-
-
-def test_all_messages_of_a_beginning_are_found(kept: Kept) -> None:
-    made = [kept.built(message_id=f"0000abcd-0000-5000-8000-00000000000{number}") for number in (1, 2)]
-    assert [row.message_id for row in kept.search.named("0000abcd")] == made
 
 
 def test_a_message_is_found_by_its_request_and_by_what_mesh_calls_it_or_its_answer(kept: Kept) -> None:
@@ -149,9 +148,10 @@ def test_a_message_is_found_by_its_request_and_by_what_mesh_calls_it_or_its_answ
     )
     assert claim is not None
     assert kept.search.named(request_id) == [], "nothing is built yet"
-    pair = list(kept.ledger.find_version(key_of(MAILBOX, "encounter"), claim.version).message_ids)  # type: ignore[union-attr]
+    pair = list(claim.message_ids)
+    assert len(pair) == 2
     for message_id in pair:
-        kept.built(message_id=message_id, request_id=request_id)
+        kept.built(encounter="encounter", message_id=message_id, request_id=request_id)
     assert [row.message_id for row in kept.search.named(request_id)] == pair
     kept.ledger.record(pair[0], started())
     kept.ledger.record(pair[0], accepted(mesh_message_id="20261120_MESH"))
@@ -186,8 +186,39 @@ def test_open_statuses_are_counted_in_all_and_settled_ones_since_a_moment(kept: 
     whole = kept.search.counts(START)
     assert whole.by_status[Status.DELIVERED] == 2
     built_at = kept.search.summaries([made[2]])[0].changed_at
-    assert kept.search.oldest(Status.BUILT) == built_at
-    assert kept.search.oldest(Status.SENT) is None
+    assert counted.oldest == {Status.BUILT: built_at}
+    assert [row.message_id for row in kept.search.longest(Status.BUILT, 2)] == made[2:4]
+    assert (counted.requests, whole.requests, whole.complete) == (1, 6, True)
+
+
+def test_of_more_requests_than_are_counted_only_open_and_failed_messages_are(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MOST_COUNTED", 4)
+    made = [kept.built() for _ in range(5)]
+    for event in (started(), accepted(), response("20013"), response("30001")):
+        kept.ledger.record(made[0], event)
+    kept.row(request_refused(at=kept.clock(), reasons=[]))
+    counted = kept.search.counts(START)
+    assert (counted.requests, counted.complete) == (6, False)
+    assert {status: count for status, count in counted.by_status.items() if count} == {
+        Status.BUILT: 4,
+        Status.INVALID: 1,
+    }
+
+
+def test_ends_that_are_no_failures_are_listed_by_arrival_and_failures_by_when_they_failed(kept: Kept) -> None:
+    made = [kept.built() for _ in range(4)]
+    for message_id in (made[1], made[0]):
+        kept.clock.advance(timedelta(minutes=1))
+        for event in (started(), accepted(), response("20013"), response("30001")):
+            kept.ledger.record(message_id, event)
+    for message_id in (made[3], made[2]):
+        kept.clock.advance(timedelta(minutes=1))
+        for event in (started(), refused()):
+            kept.ledger.record(message_id, event)
+    assert ids(kept.search.by_status(Status.DELIVERED)) == [made[1], made[0]]
+    assert ids(kept.search.by_status(Status.REFUSED)) == [made[2], made[3]]
 
 
 def test_a_cursor_that_is_none_is_refused(kept: Kept) -> None:

@@ -43,8 +43,13 @@ def test_an_index_takes_one_write_for_an_entry_that_changes_and_two_where_its_ke
 ) -> None:
     found = [(key, count) for index, key, count in written(old, new, INDEXES, transaction=True) if index == "by_status"]
     assert found == units
-    doubled = written(old, new, INDEXES, transaction=True, indexes_double=True)
-    assert [count for index, _, count in doubled if index == "by_status"] == [2 * count for _, count in units]
+
+
+def test_an_index_takes_nothing_where_only_what_it_does_not_show_changes() -> None:
+    old, new = item(status="SENT", at="1", more="x"), item(status="SENT", at="1", more="y")
+    for shown, changed in (((), []), (("more",), [("by_status", "SENT", 1)])):
+        units = written(old, new, INDEXES, transaction=False, shown=dict.fromkeys(INDEXES, shown))
+        assert [unit for unit in units if unit[0] == "by_status"] == changed
 
 
 @pytest.mark.parametrize(("items", "consistent", "units"), [

@@ -1,19 +1,23 @@
 """A message's journey for a person: the time of every step, and the reason for the status."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gpcm.dropping import Dropped
+from gpconnect_messaging.ledger.events import LedgerEvent
+from gpconnect_messaging.ledger.stored_names import EventType
 from infra.local.journey import journey_of, reason
-from infra.local.ledger import LedgerEvent, Message
+from infra.local.ledger import Message
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 DROPPED = Dropped("a-report", "8d7c4f0e-0000-5000-8000-000000000001", "local/x/request.json", NOON)
 
 
 def event(seconds: float, kind: str, **details: Any) -> LedgerEvent:
-    return LedgerEvent(kind, NOON + timedelta(seconds=seconds), "somewhere", {"details": json.dumps(details)})
+    return LedgerEvent(
+        kind=EventType(kind), identity=f"{kind} {seconds}", at=NOON + timedelta(seconds=seconds), source="somewhere",
+        details=details,
+    )  # fmt: skip
 
 
 def message(status: str, *events: LedgerEvent) -> Message:
@@ -33,7 +37,7 @@ def test_each_step_counts_from_the_one_before() -> None:
         ),
     )
     assert way.steps == (1.0, 2.0, 2.0, 4.0)
-    assert way.reference == "5f0e7f58"
+    assert way.reference == "5f0e7f58-0000-5000-8000-000000000002"
 
 
 def test_a_step_that_did_not_happen_has_no_time() -> None:
@@ -60,7 +64,7 @@ def test_acknowledgements_in_the_other_order_take_no_negative_time() -> None:
 def test_a_request_that_the_ledger_does_not_know_yet_is_dropped_and_no_more() -> None:
     way = journey_of(DROPPED, None)
     assert (way.status, way.steps) == ("DROPPED", (None,) * 4)
-    assert way.reference == "8d7c4f0e"
+    assert way.reference == DROPPED.request_id
 
 
 def test_reasons_are_codes_with_their_meaning_each_once() -> None:

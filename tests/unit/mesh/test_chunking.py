@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpconnect_messaging.compression import LEVEL, gzipped
 from gpconnect_messaging.mesh import (
     Authentication,
     MeshClient,
@@ -25,7 +26,6 @@ from gpconnect_messaging.mesh import (
 )
 from gpconnect_messaging.mesh.chunking import CHUNK_BYTES, LARGEST_WHOLE, SMALLEST_CHUNK, Chunking, Part
 from gpconnect_messaging.mesh.client import LARGEST_REQUEST
-from gpconnect_messaging.mesh.compression import LEVEL, gzipped
 from tests.unit.mesh.conftest import TO, Handler, Pretended, Serve, answer
 
 Pretend = Callable[[Handler], tuple[MeshClient, Pretended]]

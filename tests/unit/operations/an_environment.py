@@ -1,5 +1,6 @@
 """A place in memory: the product's own adapters over fakes, as an operator's commands and pages see it."""
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -15,8 +16,8 @@ from tests.fakes.s3 import Bucket
 from tests.fakes.secrets_manager import Secrets
 from tests.fakes.sns import Topic
 from tests.fakes.sqs import Sqs
-from tests.identifiers import SECRET, key_of
-from tests.unit.ledger.events import at
+from tests.identifiers import SECRET, ids_of, key_of
+from tests.unit.ledger.events import BUILT, at
 
 MAILBOX = "Y90001OT001"
 TABLE = "ledger"
@@ -30,8 +31,10 @@ _OUTPUTS = {
     "EvidenceBucketName": "evidence",
     "IntakeQueueUrl": "https://queues/intake",
     "SendQueueUrl": "https://queues/send",
+    "InboxQueueUrl": "https://queues/inbox",
     "IntakeDeadLetterQueueUrl": "https://queues/intake-dead",
     "SendDeadLetterQueueUrl": "https://queues/send-dead",
+    "InboxDeadLetterQueueUrl": "https://queues/inbox-dead",
     "NoticesTopicArn": "topic",
     "BuilderFunctionName": "builder",
     "SenderFunctionName": "sender",
@@ -48,6 +51,7 @@ _POLLER = {
     "IDENTIFIERS_SECRET": "identifiers",
     "INTAKE_QUEUE_URL": "https://queues/intake",
     "SEND_QUEUE_URL": "https://queues/send",
+    "INBOX_QUEUE_URL": "https://queues/inbox",
     "MAILBOX_PARAMETERS": "/mailboxes",
     "MESH_URL": "http://localhost:1",
     "MAILBOX_SECRETS": "mailboxes",
@@ -95,6 +99,16 @@ class PlaceInMemory(OperatorEnvironment):
             "secretsmanager": self.secrets,
         }
         super().__init__(name="a test", client=clients.__getitem__, outputs=_OUTPUTS, now=self.clock)
+
+    def have_several(self) -> tuple[str, tuple[str, ...]]:
+        """Have a request that became two messages; give the ids."""
+        request_id, recipients = str(uuid.uuid4()), ("registered-practice", "B82617")
+        identifiers = ids_of(MAILBOX, "Visit of several")
+        claim = self.ledger.claim(request_id, identifiers, ("v",), at(0), recipients=recipients)
+        assert claim is not None
+        for message_id in claim.message_ids:
+            self.have(message_id, BUILT, request_id=request_id, encounter="Visit of several")
+        return request_id, tuple(claim.message_ids)
 
     def have(self, message_id: str, *events: LedgerEvent, **changes: Any) -> str:
         """Have a message to which these things happened; give its id."""

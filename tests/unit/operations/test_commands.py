@@ -18,6 +18,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+import gpconnect_messaging.ledger.search
 import infra.local.operators  # noqa: F401 - makes the commands known
 from gpcm.command_line import COMMON, ExitStatus, app
 from gpcm.commands import notifications, requests
@@ -28,10 +29,12 @@ from gpcm.personal_data import REVEALED
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.balances import Reckoning
+from gpconnect_messaging.ledger.encounter_table import pk_of
 from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.reconciliation import Balance, MailboxBalance
 from gpconnect_messaging.ledger.records import QUARANTINED, Received
 from gpconnect_messaging.ledger.stored_names import NotificationType, Status
+from gpconnect_messaging.ledger.table import item
 from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
 from tests.examples import REQUESTS, request_data
 from tests.fakes.clock import Clock
@@ -184,12 +187,35 @@ def test_a_place_that_is_not_there_says_how_to_get_one() -> None:
 
 
 def test_several_messages_of_one_name_are_listed(terminal: Terminal) -> None:
-    for number in (1, 2):
-        terminal.environment.have(f"0000abcd-0000-5000-8000-00000000000{number}", BUILT)
-    ended = terminal.run("show", "0000abcd")
+    request_id, message_ids = terminal.environment.have_several()
+    ended = terminal.run("show", request_id)
     assert ended.exit_code == ExitStatus.NOT_POSSIBLE
-    assert ended.stderr.count("0000abcd") == 2
+    assert all(message_id in ended.stderr for message_id in message_ids)
     assert not ended.stdout
+
+
+@pytest.mark.parametrize("width", ["60", "80", "120"])
+@pytest.mark.parametrize("command", ["list", "resend", "redrive", "show"])
+def test_no_list_breaks_an_id_in_two(terminal: Terminal, command: str, width: str) -> None:
+    made = [a_message(terminal, *SENT, response("30002")), a_message(terminal, BUILT)]
+    if command == "redrive":
+        terminal.environment.sqs.send_message(
+            QueueUrl="https://queues/send-dead", MessageBody=json.dumps({"message_id": made[1]})
+        )
+    request_id, several = terminal.environment.have_several()
+    arguments, expected = {
+        "list": (["list"], [*made, *several]),
+        "resend": (["resend", *made, "--dry-run"], made),
+        "redrive": (["redrive", "--dry-run"], made[1:]),
+        "show": (["show", request_id], several),
+    }[command]
+    ended = CliRunner().invoke(
+        app, arguments, obj=lambda _where: terminal.environment, env={"COLUMNS": width}
+    )  # fmt: skip
+    lines = (ended.stdout + ended.stderr).splitlines()
+    assert max(map(len, lines)) <= int(width)
+    for message_id in expected:
+        assert any(message_id in line for line in lines), lines
 
 
 def a_message(terminal: Terminal, *events: LedgerEvent, **changes: Any) -> str:
@@ -198,7 +224,7 @@ def a_message(terminal: Terminal, *events: LedgerEvent, **changes: Any) -> str:
     envelope = Envelope(
         mailbox=MAILBOX, to=ADDRESS, workflow_id="W", subject=SUBJECT, local_id="Y90001", file_name="x.xml"
     )
-    terminal.environment.bucket.put_object(Key=f"messages/{message_id}.json", Body=envelope.to_json())
+    terminal.environment.outbox.put(message_id, envelope, [b"message"])
     return message_id
 
 
@@ -217,7 +243,7 @@ def test_one_show_explains_a_failure(terminal: Terminal, status: Status, width: 
     events, notification, cause = FAILURES[status]
     message_id = a_message(terminal, *events)
     said = CliRunner().invoke(
-        app, ["show", message_id[:8]], obj=lambda _where: terminal.environment, env={"COLUMNS": width}
+        app, ["show", message_id], obj=lambda _where: terminal.environment, env={"COLUMNS": width}
     ).stdout  # fmt: skip
     assert max(map(len, said.splitlines())) <= int(width)
     for expected in (
@@ -243,7 +269,9 @@ def test_show_says_when_the_request_came_and_when_its_message_was_recorded(termi
     assert f"came in {came:%d %b %H:%M:%S} UTC, 9 min ago" in said
     assert f"recorded {now:%d %b %H:%M:%S} UTC" in said
     assert terminal.value("show", message_id)["arrived"] == came.isoformat()
-    assert "recorded (UTC)" in terminal.well("list")
+    listed = plain(terminal.well("list"))
+    assert "recorded" in listed
+    assert f"{now:%d %b %H:%M:%S}" in listed
     assert "came in" not in plain(terminal.well("show", a_message(terminal, INVALID)))
 
 
@@ -265,14 +293,39 @@ def test_a_list_is_filtered_and_turned_page_by_page(terminal: Terminal) -> None:
     sent = terminal.value("list", "--status", "sent")
     assert {row["message_id"] for row in sent["messages"]} == set(made[1::2])
     assert terminal.value("list", "--status", "SENT", "--mailbox", "Y90002OT001")["messages"] == []
-    assert made[1][:8] in terminal.well("list", "--status", "SENT")
+    assert made[1] in terminal.well("list", "--status", "SENT")
 
 
 def test_an_encounter_is_asked_for_and_stays_off_the_screen(terminal: Terminal) -> None:
     message_id = a_message(terminal, BUILT)
     said = terminal.run("list", "--encounter", "-", answer=f"{ENCOUNTER}\n")
-    assert message_id[:8] in said.stdout
+    assert message_id in said.stdout
     assert ENCOUNTER not in said.stdout
+
+
+def test_status_says_what_is_not_counted(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(2):
+        a_message(terminal, *SENT, response("20013"), response("30001"))
+    said = plain(terminal.well("status"))
+    assert "DELIVERED 2" in said
+    assert "not counted" not in said
+    monkeypatch.setattr(gpconnect_messaging.ledger.search, "MOST_COUNTED", 1)
+    said = plain(terminal.well("status"))
+    assert "DELIVERED" not in said
+    assert "2 requests in the last day; settled ones that did not fail are not counted" in said
+    value = terminal.value("status")
+    assert (value["complete"], value["requests"]) == (False, 2)
+
+
+def test_lists_say_what_this_release_cannot_read(terminal: Terminal) -> None:
+    message_id = a_message(terminal, *SENT, response("30002"))
+    table = terminal.environment.dynamodb
+    record = terminal.environment.ledger.find(message_id)
+    assert record is not None
+    table.put_item(Item=table._items[pk_of(record.encounter_key), "STATE"] | item({"v": 2}))
+    for command in ("list", "status"):
+        assert "This release cannot read 1 encounter" in plain(terminal.well(command))
+        assert terminal.value(command)["unreadable"] == [record.encounter_key]
 
 
 def test_status_counts_and_says_what_to_do(terminal: Terminal) -> None:
@@ -351,11 +404,10 @@ def test_a_version_passes_an_earlier_one_that_never_leaves(terminal: Terminal) -
     ledger = terminal.environment.ledger
     for _ in range(2):
         ledger.claim(str(uuid.uuid4()), ids_of(MAILBOX, ENCOUNTER), ("v",), BUILT.at)
-    versions = [ledger.find_version(key_of(MAILBOX, ENCOUNTER), number) for number in (1, 2)]
+    versions = ledger.encounter(key_of(MAILBOX, ENCOUNTER)).versions
     stuck, second = (
         terminal.environment.have(version.message_ids[0], BUILT, version=number)
         for number, version in enumerate(versions, 1)
-        if version
     )
     assert terminal.run("skip-earlier-versions", second, "--reason", " ", "--yes").exit_code == ExitStatus.WRONG_INPUT
     terminal.well("skip-earlier-versions", second, "--reason", "damaged in store", "--yes")
@@ -404,12 +456,9 @@ def test_a_released_message_is_new_again_and_who_did_it_is_recorded(terminal: Te
     received = Received(
         mailbox=MAILBOX, mesh_message_id=mesh_message_id, at=Clock()(), evidence_key="", outcome=QUARANTINED
     )
-    for _ in range(6):
-        terminal.environment.ledger.try_received(MAILBOX, mesh_message_id)
     terminal.environment.ledger.received(received, unmatched_because="it could not be taken in")
     terminal.well("mailbox", "retry", MAILBOX, mesh_message_id, "--yes")
     assert terminal.environment.ledger.find_received(MAILBOX, mesh_message_id) is None
-    assert terminal.environment.ledger.try_received(MAILBOX, mesh_message_id) == 1
     now = terminal.environment.now()
     events = list(terminal.environment.trail.between(now - timedelta(minutes=5), now + timedelta(minutes=5)))
     assert [event.actor for event in events if event.what == "quarantined message retried"] == ["j.doe"]
@@ -420,7 +469,6 @@ def test_a_released_message_is_new_again_and_who_did_it_is_recorded(terminal: Te
 
 def test_a_re_send_is_shown_first_and_done_only_with_a_reason(terminal: Terminal) -> None:
     message_id = a_message(terminal, BUILT)
-    terminal.environment.bucket.put_object(Key=f"messages/{message_id}.xml", Body=b"message")
     [plan] = terminal.value("resend", message_id, "--dry-run")
     assert plan["action"] == "put on the send queue again"
     ended = terminal.run("resend", message_id, "--yes")

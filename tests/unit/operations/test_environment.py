@@ -12,6 +12,7 @@ from gpcm.environment import (
     UnknownMessageError,
     open_environment,
 )
+from gpcm.messages import status_counts
 from gpcm.personal_data import REVEALED, Personal, reveal
 from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.operators import ActorError
@@ -28,7 +29,9 @@ def environment() -> PlaceInMemory:
 
 def test_one_message_is_found_by_its_name(environment: PlaceInMemory) -> None:
     environment.have(FIRST, BUILT)
-    assert environment.find("0000abcd").message_id == FIRST
+    assert environment.find(f" {FIRST.upper()} ").message_id == FIRST
+    with pytest.raises(UnknownMessageError):
+        environment.find(FIRST[:8])
 
 
 def test_a_name_of_nothing_is_answered_with_what_to_give_and_is_not_repeated(environment: PlaceInMemory) -> None:
@@ -38,18 +41,17 @@ def test_a_name_of_nothing_is_answered_with_what_to_give_and_is_not_repeated(env
 
 
 def test_a_name_of_several_messages_is_answered_with_them(environment: PlaceInMemory) -> None:
-    environment.have(FIRST, BUILT)
-    environment.have(SECOND, BUILT)
+    request_id, message_ids = environment.have_several()
     with pytest.raises(AmbiguousError) as error:
-        environment.find("0000abcd")
-    assert {summary.message_id for summary in error.value.found} == {FIRST, SECOND}
+        environment.find(request_id)
+    assert {summary.message_id for summary in error.value.found} == set(message_ids)
 
 
 def test_counts_say_how_long_open_messages_stand(environment: PlaceInMemory) -> None:
     environment.have(FIRST, BUILT)
     environment.have(SECOND, INVALID)
     first = environment.find(FIRST)
-    counts = {count.status: count for count in environment.counts()}
+    counts = {count.status: count for count in status_counts(environment.counted())}
     assert counts[Status.BUILT].count == 1
     assert counts[Status.BUILT].oldest == first.changed_at
     assert counts[Status.INVALID].oldest is None
@@ -83,6 +85,7 @@ def test_queues_say_what_waits_in_them(environment: PlaceInMemory) -> None:
     depths = {depth.name: (depth.waiting, depth.in_work, depth.put_back) for depth in environment.queues()}
     assert depths == {
         "intake": (0, 0, 4), "send": (0, 0, 0), "intake dead letters": (0, 0, 0), "send dead letters": (3, 1, 0),
+        "inbox": (0, 0, 0), "inbox dead letters": (0, 0, 0),
     }  # fmt: skip
 
 
@@ -92,7 +95,7 @@ def test_a_senders_own_queue_is_among_them(environment: PlaceInMemory) -> None:
     environment.sqs.fill("https://queues/intake-of-hub", 2, 1)
     depths = {depth.name: (depth.waiting, depth.in_work) for depth in environment.queues()}
     assert depths["intake of Hub"] == (2, 1)
-    assert len(depths) == 5
+    assert len(depths) == 7
 
 
 @pytest.mark.parametrize(

@@ -102,9 +102,8 @@ def test_a_wrong_token_address_is_named(world: World) -> None:
 )
 def test_a_wrong_clock_is_called_one_and_by_how_much(world: World, ahead: int, said: str) -> None:
     world.pds.ahead = ahead
-    with pytest.raises(WrongClock, match=f"this machine's clock is {said} PDS's: correct it") as raised:
+    with pytest.raises(WrongClock, match=f"this machine's clock is {said} PDS's: correct it"):
         world.client.check()
-    assert raised.value.seconds == pytest.approx(-ahead, abs=2)
     assert world.secrets.read == 1, "no other key would help"
 
 

@@ -90,6 +90,27 @@ def test_looking_consumes_nothing_and_shows_nothing_personal(intake: Operated) -
     assert intake.sqs.sent == []
 
 
+@pytest.mark.parametrize("listed", [{"listed": ["20260304120000000001_AB12CD", "B"]}, {"alone": "A"}])
+def test_listed_messages_go_back_once_to_the_inbox_queue(listed: dict[str, Any]) -> None:
+    inbox = Operated(Lane.INBOX)
+    body = json.dumps({"mailbox": "Y90001OT001", **listed})
+    inbox.dead(body)
+    inbox.dead(body)
+    (moved,) = inbox.moves()
+    assert (moved.kind, moved.status, moved.mailbox) == (Kind.LISTED, None, None)
+    assert moved.subject in ("20260304120000000001_AB12CD", "A")
+    assert inbox.sqs.sent[0]["MessageBody"] == body
+    assert len(inbox.letters()) == 1
+
+
+@pytest.mark.parametrize("listed", [{"listed": []}, {"alone": f"{SECRET} {SECRET}"}, {"listed": [1]}, {}])
+def test_what_names_no_messages_of_an_inbox_stays_and_is_not_shown(listed: dict[str, Any]) -> None:
+    inbox = Operated(Lane.INBOX)
+    inbox.dead(json.dumps({"mailbox": "Y90001OT001", **listed}))
+    [letter] = inbox.redrive.look()
+    assert (letter.kind, letter.moves, SECRET in repr(letter)) == (Kind.UNREADABLE, False, False)
+
+
 def test_a_canary_is_called_one_and_stays(intake: Operated, sending: Operated) -> None:
     canary_id = str(uuid.uuid4())
     intake.dead(json.dumps({"kind": "canary", "canary": canary_id}), group="canaries")

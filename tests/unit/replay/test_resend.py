@@ -8,6 +8,7 @@ import pytest
 
 from gpconnect_messaging.derived_ids import request_again_id
 from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.operators import ActorError
 from gpconnect_messaging.replay.policy import ResendAction, ResendMode
@@ -109,7 +110,7 @@ def test_nobody_takes_a_request_in_again_without_an_order(product: Operated, inv
 
 
 def test_a_request_that_is_not_kept_any_longer_is_left(product: Operated, invalid: str) -> None:
-    product.bucket.objects.pop(f"requests/{invalid}.json")
+    product.bucket.objects.pop(f"requests/{invalid}.json.gz")
     (left,) = product.sends_again(ids=(invalid,))
     assert "no longer exists" in left.why
 
@@ -290,15 +291,13 @@ def test_the_pace_is_kept() -> None:
 
 def test_a_deletion_in_the_moment_of_ordering_wins(product: Operated) -> None:
     message_id = product.refused()
-    record, read = product.row(message_id), product.ledger.encounter
+    record, deletions = product.row(message_id), [product.withdraws]
     event = ledger_events.resend_ordered(at=product.clock(), actor="operator-7", attempts=1)
 
-    def deleted_just_after(key: str) -> Any:
-        found = read(key)
-        if product.ledger.__dict__.pop("encounter", None):
-            product.withdraws()
-        return found
+    def deleted_just_now(_history: MessageHistory) -> bool:
+        if deletions:
+            deletions.pop()()
+        return True
 
-    product.ledger.encounter = deleted_just_after  # type: ignore[method-assign]
-    assert product.ledger.record(message_id, event, while_newest=True) is None
+    assert product.ledger.record(message_id, event, only_if=deleted_just_now, while_newest=True) is None
     assert product.row(message_id).history == record.history

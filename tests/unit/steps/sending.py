@@ -10,6 +10,7 @@ from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.mesh.errors import Authentication
 from gpconnect_messaging.steps.send import Sender
+from tests import stored
 from tests.fakes.mesh import Client, Connections, Mood
 from tests.fakes.product import TO_PRACTICE, Product
 
@@ -22,12 +23,17 @@ CHUNKING = Chunking(largest_whole=5_000, chunk_bytes=4_000, smallest_chunk=0)
 class RefusedCredentials:
     """A MESH that does not accept our credentials."""
 
-    def __call__(self, _port: str, _client: Client) -> Any:
-        raise Authentication("send", "answered 403", status=403)
+    def __init__(self, _port: str, client: Client) -> None:
+        self.check = client.check  # asks MESH nothing
+
+    def __getattr__(self, operation: str) -> Any:
+        raise Authentication(operation, "answered 403", status=403)
 
 
 class Sending(Product):
     """A built message, and the sender that is to upload it."""
+
+    longest_gzipped = CHUNKING.largest_whole
 
     def __init__(self, size: int = WHOLE, to: str = TO_PRACTICE) -> None:
         super().__init__(drop=None)
@@ -43,9 +49,15 @@ class Sending(Product):
         finally:
             self.mesh.moods.clear()
 
+    def damage(self) -> None:
+        """Change the last byte of the stored message."""
+        key = f"messages/{MESSAGE_ID}"
+        body = stored.replaced(self.outgoing.objects[key], self.content[:-1] + b"?")
+        self.outgoing.put_object(Key=key, Body=body)
+
     def refused_credentials(self) -> Sender:
         """The sender, with credentials that MESH does not accept."""
-        return replace(self.sender, mesh=Connections(self.mesh, RefusedCredentials()))  # type: ignore[arg-type]
+        return replace(self.sender, mesh=Connections(self.mesh, RefusedCredentials))  # type: ignore[arg-type]
 
     def record(self, event: LedgerEvent) -> None:
         """Record an event as another process would."""

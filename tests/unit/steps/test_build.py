@@ -194,13 +194,13 @@ def test_a_request_is_taken_in_again_with_its_documents_of_then(
     arrived = product.clock() - 5 * MINUTE
     again = order(monkeypatch, product, "kept", arrived=arrived)
     looks: list[str | None] = []
-    stat = product.drop.stat
+    find = product.drop.find
 
     def noting(key: str, version: str | None = None) -> DropFile:
         looks.append(version)
-        return stat(key, version)
+        return find(key, version)
 
-    monkeypatch.setattr(product.drop, "stat", noting)
+    monkeypatch.setattr(product.drop, "find", noting)
     built = product.builder.resubmitted(again)
     assert built.status is Status.BUILT
     assert looks == ["1"]
@@ -317,7 +317,7 @@ def test_of_two_builders_the_later_sends_the_ready_resources_that_the_other_clai
 def test_of_two_builders_the_later_reads_what_the_other_claimed(
     product: Dropping, monkeypatch: pytest.MonkeyPatch, dropped: bool
 ) -> None:
-    claim, looks, stat = product.ledger.claim, list[tuple[str, str | None]](), product.drop.stat
+    claim, looks, find = product.ledger.claim, list[tuple[str, str | None]](), product.drop.find
 
     def claimed_by_another(*given: Any, **named: Any) -> Any:
         made = claim(*given, **named)
@@ -326,10 +326,10 @@ def test_of_two_builders_the_later_reads_what_the_other_claimed(
 
     def noting(key: str, version: str | None = None) -> DropFile:
         looks.append((key, version))
-        return stat(key, version)
+        return find(key, version)
 
     monkeypatch.setattr(product.ledger, "claim", claimed_by_another)
-    monkeypatch.setattr(product.drop, "stat", noting)
+    monkeypatch.setattr(product.drop, "find", noting)
     key = "in/one/report.pdf" if dropped else "report.pdf"
     for content in (PDF, PDF + b"% newer"):
         product.put(key, content)
@@ -464,18 +464,6 @@ def test_a_ready_resource_that_is_not_there_is_refused(product: Dropping, monkey
     refused = ready(product, resources=[CONDITION, by_key])
     assert product.reasons(refused) == ["resources[1].key: names no file in the drop bucket (letter case counts)"]
     product.put("in/one/condition.json", CONDITION["content"].encode())
-    read = product.drop.read
-
-    def removed(key: str, version: str, limit: int) -> bytes:
-        if key.endswith("condition.json"):
-            raise NotThereError("no such object")
-        return read(key, version, limit)
-
-    product.topic.published.clear()
-    with monkeypatch.context() as patched:
-        patched.setattr(product.drop, "read", removed)
-        refused = ready(product, resources=[by_key], key=product.beside_copies("in/two/"), encounter="b")
-        assert product.reasons(refused) == ["resources[0].key: was removed before it could be read"]
     product.topic.published.clear()
     monkeypatch.setattr(request_content, "LARGEST_RESOURCE", 10)
     refused = ready(product, resources=[by_key], key=product.beside_copies("in/three/"), encounter="c")

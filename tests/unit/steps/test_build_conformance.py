@@ -13,6 +13,7 @@ from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.specification import Version
 from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.request_content import RequestContent
+from gpconnect_messaging.storage import DropBucket
 from tests.examples import CREATED_AT, MAILBOXES, a_request
 from tests.fakes.product import Product
 from tests.identifiers import IDENTIFIERS
@@ -24,8 +25,8 @@ def reasons(mailbox: MailboxSettings, **changes: Any) -> list[str]:
     """What the builder refuses a sample request for, before it claims or stores anything."""
     nothing = cast("Any", None)
     builder = Builder(
-        drop=nothing, outbox=nothing, evidence=nothing, ledger=nothing, mailboxes=nothing, send_queue=nothing,
-        notifier=nothing, numbers=NumberRange.TEST, identifiers=IDENTIFIERS, now=lambda: CREATED_AT,
+        drop=DropBucket(nothing, "drop"), outbox=nothing, evidence=nothing, ledger=nothing, mailboxes=nothing,
+        send_queue=nothing, notifier=nothing, numbers=NumberRange.TEST, identifiers=IDENTIFIERS, now=lambda: CREATED_AT,
     )  # fmt: skip
     request = a_request(f"consultation-report-{mailbox.specification}", **changes)
     report = OpenedFile(key="report.pdf", version="1", size=50_000, at=CREATED_AT, content_type="application/pdf")

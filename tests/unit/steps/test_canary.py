@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.pds.errors import RetryLater
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
+from gpconnect_messaging.safe_errors import StepFailedError
 from gpconnect_messaging.steps.canary import BuildCanary, EndCanary, StartCanaries, UnknownCanaryError
 from gpconnect_messaging.steps.due_work import SweepResult
 from gpconnect_messaging.steps.escalate import EscalationResult
@@ -49,6 +51,7 @@ class Refused:
     """The builder, as far as it is given a request that comes whole."""
 
     bodies: list[bytes] = field(default_factory=list)
+    send_queue: Any = field(default_factory=lambda: SimpleNamespace(together=nullcontext))
 
     def queued(self, raw: bytes, _at: Any, _queue_of: str) -> BuildResult:
         self.bodies.append(raw)
@@ -64,7 +67,7 @@ class Functions:
         sqs: Any = self.sqs
         canaries = self.canaries = Canaries(cast("Any", self.table), "ledger")
         self.intake = IntakeQueue(sqs, "intake")
-        swept, escalated = (lambda *_: SweepResult()), (lambda *_: EscalationResult())
+        self.swept = 0
         steps = {
             "start_canaries": StartCanaries(
                 canaries=canaries, intake_queue=self.intake, every=EVERY, now=self.clock
@@ -73,15 +76,19 @@ class Functions:
             "end_canary": EndCanary(canaries=canaries, now=self.clock),
             "builder": self.builder,
             "sender": Untouched(),
-            "poller": (Untouched(), SimpleNamespace(unsent=list, run=swept)),
-            "escalation": SimpleNamespace(run=escalated),
+            "poller": (Untouched(), SimpleNamespace(due=list, run=self._sweep)),
+            "escalation": SimpleNamespace(run=lambda *_: EscalationResult()),
             "enabled_parts": SimpleNamespace(recent=lambda _kind: ()),
             "balance_deadline": SimpleNamespace(late=timedelta),
-            "drop_passes": SimpleNamespace(age=lambda _now: None),
+            "drop_passes": SimpleNamespace(age=lambda _now: timedelta(hours=1)),
         }  # fmt: skip
         for name, step in steps.items():
             monkeypatch.setattr(wiring, name, lambda _settings, step=step: step)
         self.handlers = {name: runtime.load(name) for name in ("builder", "sender", "poller")}
+
+    def _sweep(self, *_: Any) -> SweepResult:
+        self.swept += 1
+        return SweepResult()
 
     def due(self) -> None:
         self.handlers["poller"].handler({"task": "due"}, Context())
@@ -201,7 +208,7 @@ def test_a_canary_is_no_message_so_that_there_is_nothing_to_upload_list_or_count
     ledger = Ledger(client, "ledger", TIMEOUTS, product.clock)
     assert ledger.find(json.loads(body)["canary"]) is None, "the sender's step of a message would find none"
     for item in product.table.items.values():
-        indexed = {"status_shard", "due_shard", "time_shard", "encounter", "mailbox", "status", "message_id"}
+        indexed = {"work_shard", "attention_shard", "time_shard", "encounter", "mailbox", "statuses", "message_id"}
         assert not indexed & set(item)
 
 
@@ -234,16 +241,19 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def test_the_due_work_measures_the_age_of_the_newest_canary_that_came_through(
+def test_the_due_work_measures_the_age_of_the_newest_canary_once_the_second_is_overdue(
     product: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     product.due()
-    product.clock.advance(2 * EVERY)
-    product.due()
-    assert measured(capsys, "CanaryAge") == [0, (2 * EVERY).total_seconds()]
+    for _ in range(3):
+        product.clock.advance(EVERY)
+        product.due()
+    assert measured(capsys, "CanaryAge") == [(3 * EVERY).total_seconds()]
 
 
 # What is switched off
+
+SWITCHES = ("RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled")
 
 
 def aws() -> DeployedParts:
@@ -277,7 +287,7 @@ def parts(aws: DeployedParts, clock: Clock) -> EnabledParts:
         ("key", "PendingDeletion", "KeysEnabled"),
     ],
 )
-def test_the_due_work_measures_0_for_what_is_switched_off_and_1_for_the_rest(
+def test_the_due_work_measures_0_for_what_is_switched_off_and_nothing_for_the_rest(
     product: Functions,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
@@ -290,8 +300,8 @@ def test_the_due_work_measures_0_for_what_is_switched_off_and_1_for_the_rest(
     product.handlers["poller"].enabled = parts(deployed, product.clock)  # type: ignore[attr-defined]
     product.due()
     [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
-    found = {name: _listed(line[name])[0] for name in ("RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled")}
-    assert found == dict.fromkeys(found, 1) | {metric: 0}
+    found = {name: _listed(line[name])[0] for name in SWITCHES if name in line}
+    assert found == {metric: 0}
     assert [
         part_name for part_name in (getattr(record, "name_of_the_part", None) for record in caplog.records) if part_name
     ] == [part]
@@ -302,14 +312,15 @@ def test_a_part_that_is_gone_is_not_enabled(code: str) -> None:
     assert not any(part.enabled for part in parts(failing(code), standing_still()).ask())
 
 
-def test_what_aws_does_not_answer_is_not_measured_and_the_due_work_is_done_all_the_same(
+def test_where_aws_does_not_answer_the_due_work_is_done_and_not_said_to_be(
     product: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    product.due()
+    assert measured(capsys, "DueWorkDone") == [1]
     product.handlers["poller"].enabled = parts(failing("AccessDenied"), product.clock)  # type: ignore[attr-defined]
     product.due()
-    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
-    assert "DueWorkDone" in line
-    assert not {"RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled"} & set(line)
+    assert measured(capsys, "DueWorkDone") == []
+    assert product.swept == 2
 
 
 def test_aws_is_asked_about_a_part_every_ten_minutes_and_its_answer_is_given_in_between() -> None:
@@ -323,9 +334,22 @@ def test_aws_is_asked_about_a_part_every_ten_minutes_and_its_answer_is_given_in_
     assert [part.enabled for part in watched.recent(PartKind.KEY)] == [False]
 
 
-def test_the_ledger_failing_does_not_stop_the_due_work(product: Functions, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_measurement_that_fails_does_not_stop_the_due_work_and_is_told_by_its_silence(
+    product: Functions, capsys: pytest.CaptureFixture[str]
+) -> None:
     fail(product.table, "get_item", aws_error("GetItem", "Throttled"))
     product.due()
-    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
-    assert "DueWorkDone" in line
-    assert "CanaryAge" not in line
+    assert measured(capsys, "DueWorkDone") == []
+    assert product.swept == 1
+
+
+def test_the_key_is_asked_about_before_the_ledger_that_it_opens(
+    product: Functions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed = aws()
+    deployed.states["key"] = "Disabled"
+    product.handlers["poller"].enabled = parts(deployed, product.clock)  # type: ignore[attr-defined]
+    product.handlers["poller"].sweep = Untouched()  # type: ignore[attr-defined]
+    with pytest.raises(StepFailedError):
+        product.due()
+    assert measured(capsys, "KeysEnabled") == [0]

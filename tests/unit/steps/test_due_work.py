@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
+from gpconnect_messaging.ledger.encounters import Encounter
 from gpconnect_messaging.ledger.notification_rules import OFFERS_BEFORE_TOLD
-from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.steps import due_work
 from tests.fakes.product import TIMEOUTS, WINDOW, Product
@@ -17,43 +18,76 @@ from tests.identifiers import ids_of
 MINUTE = timedelta(minutes=1)
 
 
-class UnreadableRowError(Exception):
-    """A row that this version of the product cannot read."""
+class UnreadableError(Exception):
+    """An encounter that this version of the product cannot read."""
 
 
-def failing_for(product: Product, unreadable: str) -> Callable[[str], MessageRecord | None]:
-    find = product.ledger.find
+def failing_for(product: Product, unreadable: str) -> Callable[[str], Encounter]:
+    read, unreadable_key = product.ledger.encounter, product.row(unreadable).encounter_key
 
-    def found(message_id: str) -> MessageRecord | None:
-        if message_id == unreadable:
-            raise UnreadableRowError
-        return find(message_id)
+    def found(key: str) -> Encounter:
+        if key == unreadable_key:
+            raise UnreadableError
+        return read(key)
 
     return found
 
 
+def test_requests_that_are_due_together_are_queued_ten_in_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    product = Product()
+    held = {product.asks(encounter=f"encounter-{number}").message_id for number in range(25)}
+    product.clock.advance(WINDOW + MINUTE)
+    send, calls = product.sqs.send_message_batch, list[int]()
+
+    def counted(**batch: Any) -> dict[str, Any]:
+        calls.append(len(batch["Entries"]))
+        return send(**batch)
+
+    monkeypatch.setattr(product.sqs, "send_message_batch", counted)
+    product.sweep.run()
+    assert calls == [10, 10, 5]
+    assert set(product.intake.take()) == held
+
+
+def test_what_a_failed_call_did_not_queue_is_due_again_and_the_rest_is_queued(monkeypatch: pytest.MonkeyPatch) -> None:
+    product = Product()
+    held = {product.asks(encounter=f"encounter-{number}").message_id for number in range(12)}
+    product.clock.advance(WINDOW + MINUTE)
+    send, answers = product.sqs.send_message_batch, iter([{"Failed": [{"Id": "0", "Code": "InternalError"}]}])
+    monkeypatch.setattr(product.sqs, "send_message_batch", lambda **batch: next(answers, None) or send(**batch))
+    with pytest.raises(ClientError, match="InternalError"):
+        product.sweep.run()
+    queued = set(product.intake.take())
+    assert len(queued) == 2
+    product.clock.advance(TIMEOUTS.requeue_after + MINUTE)
+    product.sweep.run()
+    assert set(product.intake.take()) == held
+
+
 @pytest.mark.parametrize("place", range(3))
-def test_one_row_that_cannot_be_healed_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch, place: int) -> None:
+def test_one_encounter_that_cannot_be_healed_does_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
     product = Product()
     held = [product.asks(encounter=f"encounter-{number}").message_id for number in range(3)]
     product.clock.advance(WINDOW + MINUTE)
     unreadable = held.pop(place)
-    monkeypatch.setattr(product.ledger, "find", failing_for(product, unreadable))
-    with pytest.raises(UnreadableRowError):
+    monkeypatch.setattr(product.ledger, "encounter", failing_for(product, unreadable))
+    with pytest.raises(UnreadableError):
         product.sweep.run()
     assert set(product.intake.take()) == set(held)
 
 
-def test_what_is_to_be_told_is_told_although_a_row_cannot_be_healed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_to_be_told_is_told_although_an_encounter_cannot_be_healed(monkeypatch: pytest.MonkeyPatch) -> None:
     product = Product()
     held = product.asks()
     monkeypatch.setattr(product.topic, "publish", lambda **_: (_ for _ in ()).throw(OSError("SNS is away")))
     with pytest.raises(OSError, match="SNS is away"):
         product.asks(encounter="wrong", patient__birth_date="2999-01-01")
     monkeypatch.undo()
-    monkeypatch.setattr(product.ledger, "find", failing_for(product, held.message_id))
+    monkeypatch.setattr(product.ledger, "encounter", failing_for(product, held.message_id))
     product.clock.advance(WINDOW + MINUTE)
-    with pytest.raises(UnreadableRowError):
+    with pytest.raises(UnreadableError):
         product.sweep.run()
     assert product.notified() == ["A request was refused"]
 

@@ -1,7 +1,7 @@
 """The sweep does the due work by status, counts it, and leaves changed messages alone."""
 
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,14 +9,18 @@ import pytest
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.deadlines import due_at
+from gpconnect_messaging.ledger.encounter_table import STATE, pk_of
+from gpconnect_messaging.ledger.encounters import Encounter
 from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.status_rules import status_of
+from gpconnect_messaging.ledger.store import DueWork
 from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.steps import due_work
 from gpconnect_messaging.steps.due_work import SweepResult
 from tests.fakes.faults import fail
 from tests.fakes.mesh import Mood
-from tests.fakes.product import LEASE, TIMEOUTS
+from tests.fakes.product import LEASE, MAILBOX, TIMEOUTS
+from tests.identifiers import ids_of
 from tests.unit.steps.sending import MESSAGE_ID, Sending
 
 SECOND = timedelta(seconds=1)
@@ -36,7 +40,16 @@ class SweptMessage(Sending):
         held = ledger_events.held(
             at=self.clock(), release_at=self.clock() + timedelta(hours=1), by_a_person=False, requirement="", why=""
         )
-        return self.has("held-request", held, *events, encounter="e2", version=0).message_id
+        request_id = str(ids_of(MAILBOX, "e2").message_id(0))
+        return self.has(request_id, held, *events, encounter="e2", version=0).message_id
+
+    def must_be_known(self, warn_at: datetime) -> None:
+        """Have a message that was built with this time, by which a person must be notified."""
+        built = self.events(EventType.BUILT)[0]
+        warned = replace(built, details={**built.details, "warn_at": warn_at.isoformat()})
+        del self.table._items[pk_of(self.row(MESSAGE_ID).encounter_key), STATE]
+        self.ledger._remembered.clear()
+        self.has(MESSAGE_ID, warned, encounter="e1", created_at=self.clock() - SECOND)
 
 
 @pytest.fixture
@@ -113,14 +126,7 @@ def test_a_release_that_no_builder_finished_is_offered_again(message: SweptMessa
 
 
 def test_a_message_that_runs_late_is_notified_once_and_goes_on(message: SweptMessage) -> None:
-    built = message.events(EventType.BUILT)[0]
-    warned = replace(
-        built, identity="built", details={**built.details, "warn_at": (message.clock() + 5 * MINUTE).isoformat()}
-    )
-    message.ledger._client.delete_item(
-        TableName="ledger", Key={"pk": {"S": f"MESSAGE#{MESSAGE_ID}"}, "sk": {"S": "EVENT#built"}}
-    )
-    message.record(warned)
+    message.must_be_known(message.clock() + 5 * MINUTE)
     assert message.after(4 * MINUTE) == {}
     assert message.after(2 * MINUTE) == {"running_late": 1}
     assert len(message.topic.published) == 1
@@ -129,11 +135,7 @@ def test_a_message_that_runs_late_is_notified_once_and_goes_on(message: SweptMes
 
 
 def test_a_message_that_runs_late_and_that_no_sender_took_is_queued_in_the_same_sweep(message: SweptMessage) -> None:
-    built = message.events(EventType.BUILT)[0]
-    message.ledger._client.delete_item(
-        TableName="ledger", Key={"pk": {"S": f"MESSAGE#{MESSAGE_ID}"}, "sk": {"S": "EVENT#built"}}
-    )
-    message.record(replace(built, details={**built.details, "warn_at": (message.clock() + MINUTE).isoformat()}))
+    message.must_be_known(message.clock() + MINUTE)
     assert message.after(TIMEOUTS.requeue_after + SECOND) == {"running_late": 1, "queued_again": 1}
     assert message.queue.take() == [MESSAGE_ID]
 
@@ -209,10 +211,15 @@ def test_a_message_that_moved_on_since_it_was_seen_is_left(
     assert message.queue.take() == []
 
 
-def test_a_row_that_the_index_still_shows_is_looked_at_afresh(
+def due(*keys: str) -> Any:
+    """What the index shows of encounters, whatever they are now."""
+    return lambda now: [DueWork(key, now, frozenset({Status.BUILT}), None, None) for key in keys]
+
+
+def test_an_encounter_that_the_index_still_shows_is_looked_at_afresh(
     message: SweptMessage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(message.ledger, "due_messages", lambda _now: {MESSAGE_ID: Status.BUILT, "gone": Status.BUILT})
+    monkeypatch.setattr(message.ledger, "due", due(message.row(MESSAGE_ID).encounter_key, "gone"))
     assert message.after(MINUTE) == {}
     message.send()
     assert message.after(TIMEOUTS.requeue_after + SECOND) == {}
@@ -226,11 +233,7 @@ def test_what_is_due_at_this_very_moment_is_due(message: SweptMessage) -> None:
 
 def test_what_must_be_known_at_this_very_moment_is_notified(message: SweptMessage) -> None:
     warn_at = message.clock() + 5 * MINUTE
-    built = message.events(EventType.BUILT)[0]
-    message.ledger._client.delete_item(
-        TableName="ledger", Key={"pk": {"S": f"MESSAGE#{MESSAGE_ID}"}, "sk": {"S": "EVENT#built"}}
-    )
-    message.record(replace(built, details={**built.details, "warn_at": warn_at.isoformat()}))
+    message.must_be_known(warn_at)
     assert replace(message.sweep, now=lambda: warn_at).run().running_late == 1
 
 
@@ -238,7 +241,8 @@ def test_nothing_is_done_about_a_message_that_expects_nothing_whatever_says_that
     message: SweptMessage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert message.send(Mood.REFUSES) is Status.REFUSED
-    monkeypatch.setattr(message.ledger, "due_messages", lambda _now: {MESSAGE_ID: Status.BUILT})
+    monkeypatch.setattr(message.ledger, "due", due(message.row(MESSAGE_ID).encounter_key))
+    monkeypatch.setattr(Encounter, "work_at", lambda *_: message.clock())
     monkeypatch.setattr(due_work, "due_at", lambda *_: message.clock())
     before = message.history
     assert message.after(MINUTE) == {}
@@ -278,7 +282,6 @@ def test_the_limits_are_what_the_documents_say(message: SweptMessage) -> None:
 
 
 def test_a_sent_message_whose_acknowledgement_is_late_does_not_run_late_too(message: SweptMessage) -> None:
-    (built,) = message.history.of(EventType.BUILT)
-    message.record(replace(built, details={**built.details, "warn_at": (message.clock() + MINUTE).isoformat()}))
+    message.must_be_known(message.clock() + MINUTE)
     message.send()
     assert message.after(timedelta(days=2)) == {"overdue": 1}

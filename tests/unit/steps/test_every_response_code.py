@@ -21,7 +21,9 @@ from tests.unit.ledger.events import OVERDUE, accepted, at, built_for, started
 MAILBOX = "A20047OT001"
 SENT = (built_for(MAILBOX, "A20047"), started(), accepted())
 NOBODY: Any = None
-POLLER = Poller(evidence=NOBODY, ledger=NOBODY, mesh=NOBODY, notifier=NOBODY, identifiers=NOBODY, now=lambda: at(3))
+POLLER = Poller(
+    evidence=NOBODY, ledger=NOBODY, mesh=NOBODY, notifier=NOBODY, identifiers=NOBODY, queue=NOBODY, now=lambda: at(3)
+)  # fmt: skip
 
 
 def answered(code: str, shape: Shape) -> tuple[LedgerEvent, ...]:

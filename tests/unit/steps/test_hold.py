@@ -1,6 +1,7 @@
 """The hold window: only the newest request of an encounter is sent, in order, and nothing is lost."""
 
 import base64
+import gzip
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +20,7 @@ from gpconnect_messaging.steps.operator_actions import NotPossibleError
 from gpconnect_messaging.storage import NotThereError
 from tests.examples import request_data
 from tests.fakes.faults import fail
+from tests.fakes.ledger_state import LedgerState
 from tests.fakes.product import PDF, SAMPLE, TIMEOUTS, WINDOW, Product
 from tests.identifiers import ids_of, key_of
 
@@ -138,10 +140,11 @@ def test_what_is_sent_is_what_was_checked_whatever_was_written_over_it_since() -
     (message,) = product.stored_messages.values()
     assert base64.b64encode(PDF) in message
     assert len(product.mesh.sent) == 1
-    data = json.loads(next(content for key, content in product.bucket.objects.items() if key.startswith("requests/")))
+    (kept,) = (content for key, content in product.bucket.objects.items() if key.startswith("requests/"))
+    data = json.loads(gzip.decompress(kept))
     assert data["encounter"] == request_data(SAMPLE)["encounter"]
-    (origin,) = (item for key, item in product.table.items.items() if key[1] == "ORIGIN")
-    assert origin["document_versions"] == ["1"]
+    (encounter,) = LedgerState(product.table).encounters()
+    assert [origin.document_versions for origin in encounter.origins.values()] == [("1",)]
 
 
 @pytest.mark.requirement("GPCM-SD-CS-071", "GPCM-SD-CS-073", "GPCM-SD-083")
@@ -308,7 +311,7 @@ def test_a_version_waits_for_one_that_was_claimed_and_is_being_built() -> None:
 def stuck(product: Product) -> tuple[BuildResult, BuildResult]:
     """Two versions, the first of which is stored damaged and cannot be sent."""
     first, second = product.asks(), product.asks()
-    product.outgoing.delete_object(Key=f"messages/{first.message_id}.json")
+    product.outgoing.delete_object(Key=f"messages/{first.message_id}")
     return first, second
 
 
@@ -382,7 +385,7 @@ def test_a_request_from_the_dead_letters_is_as_old_as_when_it_first_came() -> No
     product = Product()
     arrived = product.clock()
     older = product.prepares(consultation__updated=None)[0]
-    fail(product.drop, "stat", OSError("the drop does not answer"), times=1)
+    fail(product.drop, "find", OSError("the drop does not answer"), times=1)
     with pytest.raises(OSError, match="drop"):
         product.builder.queued(older, arrived)
     product.clock.advance(MINUTE)

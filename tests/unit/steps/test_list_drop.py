@@ -16,7 +16,7 @@ from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.steps.list_drop import ListDrop
 from gpconnect_messaging.storage import DropBucket, NotThereError, Receiver
 from tests.fakes.dynamodb import Table
-from tests.fakes.product import Steps
+from tests.fakes.product import TIMEOUTS, Steps
 from tests.model.effects import Watched
 from tests.model.world import Dropped, World
 
@@ -51,7 +51,7 @@ def test_a_request_that_nothing_announced_is_taken_in_built_and_told(world: Worl
     assert [(record.request_id, record.version) for record in world.records()] == [(request, 1)]
     assert "Dropped requests were not announced" in subjects(world)
     table: Any = world.table
-    found = Balances(table, "ledger", world.clock).in_the_drop(world.clock.time.date())
+    found = Balances(table, "ledger", TIMEOUTS, world.clock).in_the_drop(world.clock.time.date())
     assert found.requests_unannounced == 1, "the day's balance says so"
 
 
@@ -259,7 +259,7 @@ def test_a_removed_version_is_found_for_the_request_alone_that_it_was_received_f
     assert drop.received_version("one/report.pdf", "request-1") == version
     assert drop.received_version("one/report.pdf", "request-2") is None
     with pytest.raises(NotThereError):
-        drop.stat("one/report.pdf")
+        drop.find("one/report.pdf")
     with pytest.raises(NotThereError):
         drop.scan("one/report.pdf")
 
@@ -269,7 +269,7 @@ def test_a_document_that_the_sender_removed_before_it_was_received_stays_removed
     world.dropped.put_object(Key="one/report.pdf", Body=b"%PDF")
     world.dropped.delete_object(Key="one/report.pdf")
     with pytest.raises(Exception, match="no such object"):
-        drop.stat("one/report.pdf")
+        drop.find("one/report.pdf")
 
 
 def test_the_tag_leaves_other_tags_of_the_object(world: World) -> None:

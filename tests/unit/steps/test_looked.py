@@ -44,7 +44,7 @@ def test_without_a_record_the_request_was_believed() -> None:
 
 def test_what_differs_or_is_unanswered_is_not_certain() -> None:
     assert not replace(PDS, differs=("patient.name",)).certain
-    assert not replace(PDS, unanswered=Unavailable("lookup", "away")).certain
+    assert not replace(PDS, pending=True, unanswered=Unavailable("lookup", "away")).certain
     assert PDS.ods_code == "B86071"
     assert replace(PDS, practice=None).ods_code is None
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.fakes.product import WINDOW, Product
 WRIGHT = "9658218865"
 MILLBROOK = {"source": "PDS", "ods_code": "A20047", "name": "Millbrook Surgery", "nhs_number_status": "01"}
 NOTHING: dict[str, Any] = {"hold_window_seconds": 0}
+WHEN = pytest.mark.parametrize("window", [NOTHING, {}], ids=["at arrival", "at release"])
 
 
 class Asking(Product):
@@ -34,6 +36,14 @@ class Asking(Product):
     def asks_for(self, nhs_number: str, family: str, birth_date: str, **changes: Any) -> BuildResult:
         patient = {"nhs_number": nhs_number, "birth_date": birth_date, "name__family": family}
         return self.asks(**({f"patient__{name}": value for name, value in patient.items()} | changes))
+
+    def asks_until_answered(self, nhs_number: str, family: str, birth_date: str) -> BuildResult:
+        """A request that PDS is asked about: when it comes, or when its hold window is over."""
+        request = self.asks_for(nhs_number, family, birth_date)
+        if self.mailbox.hold_window_seconds:
+            assert (request.status, self.pds.seen) == (Status.HELD, [])
+            self.later(WINDOW)
+        return replace(request, status=self.status(request))
 
     def moves(self, nhs_number: str, ods_code: str) -> None:
         """A patient registers with another practice."""
@@ -157,17 +167,14 @@ def test_a_mailbox_that_asks_a_pds_that_is_not_there_is_a_fault_of_the_deploymen
         product.asks()
 
 
+@WHEN
 @pytest.mark.requirement("GPCM-SD-CS-071", "GPCM-SD-083")
 @pytest.mark.parametrize(("nhs_number", "birth_date"), [("9990000085", "1991-09-15"), ("9990000093", "1993-02-11")])
-def test_a_patient_of_the_senders_own_practice_needs_no_message(nhs_number: str, birth_date: str) -> None:
-    product = Asking(
-        ods_code="Y90001",
-        further_ods_codes=(
-            "Y90003",
-            "Y90013",
-        ),
-    )
-    request = product.asks_for(nhs_number, "Testhaven", birth_date)
+def test_a_patient_of_the_senders_own_practice_needs_no_message(
+    nhs_number: str, birth_date: str, window: dict[str, Any]
+) -> None:
+    product = Asking(ods_code="Y90001", further_ods_codes=("Y90003", "Y90013"), **window)
+    request = product.asks_until_answered(nhs_number, "Testhaven", birth_date)
     assert request.status is Status.NOT_REQUIRED
     (event,) = product.row(request.message_id).history.of(EventType.NOT_REQUIRED)
     assert event.details["requirement"] == "GPCM-SD-CS-071"
@@ -175,7 +182,7 @@ def test_a_patient_of_the_senders_own_practice_needs_no_message(nhs_number: str,
 
 @pytest.mark.requirement("GPCM-SD-CS-071")
 def test_what_is_not_certain_makes_no_message_unnecessary() -> None:
-    product = Asking(further_ods_codes=("Y90003",))
+    product = Asking(further_ods_codes=("Y90003",), **NOTHING)
     held = product.asks_for("9990000085", "Anybody", "1991-09-15")
     assert held.status is Status.HELD, "it may be another patient"
     (event,) = product.row(held.message_id).history.of(EventType.HELD)
@@ -196,6 +203,7 @@ def test_a_patient_who_joins_the_sender_while_the_request_is_held_needs_no_messa
     assert product.mesh.sent == []
 
 
+@WHEN
 @pytest.mark.requirement("FHIR-PDS-03", "FHIR-PDS-05")
 @pytest.mark.parametrize(
     ("nhs_number", "family", "birth_date", "word"),
@@ -212,10 +220,10 @@ def test_a_patient_who_joins_the_sender_while_the_request_is_held_needs_no_messa
     ],
 )
 def test_whom_pds_leaves_without_a_practice_is_stopped_and_told(
-    nhs_number: str, family: str, birth_date: str, word: str
+    nhs_number: str, family: str, birth_date: str, word: str, window: dict[str, Any]
 ) -> None:
-    product = Asking()
-    request = product.asks_for(nhs_number, family, birth_date)
+    product = Asking(**window)
+    request = product.asks_until_answered(nhs_number, family, birth_date)
     assert request.status is Status.INVALID
     assert word in "\n".join(product.reasons(request))
     assert product.notified() == ["A request was refused"]
@@ -248,6 +256,7 @@ def test_ways_of_writing_a_name_make_no_difference(family: str, birth_date: str)
     assert Asking(**NOTHING).asks_for("9990000107", family, birth_date).status is Status.BUILT
 
 
+@WHEN
 @pytest.mark.requirement("FHIR-PDS-01")
 @pytest.mark.parametrize(
     ("family", "birth_date", "fields"),
@@ -258,13 +267,13 @@ def test_ways_of_writing_a_name_make_no_difference(family: str, birth_date: str)
     ],
 )
 def test_another_name_or_birth_date_waits_for_a_person_who_alone_sees_both(
-    family: str, birth_date: str, fields: list[str]
+    family: str, birth_date: str, fields: list[str], window: dict[str, Any]
 ) -> None:
-    product = Asking(**NOTHING)
-    request = product.asks_for("9990000107", family, birth_date)
+    product = Asking(**window)
+    request = product.asks_until_answered("9990000107", family, birth_date)
     assert request.status is Status.HELD
     (event,) = product.row(request.message_id).history.of(EventType.HELD)
-    assert event.details["requirement"] == "GPCM-SD-CS-072"
+    assert event.details["requirement"] == ("GPCM-SD-CS-072" if window else "GPCM-SD-CS-076")
     assert product.notified() == ["A patient's details differ from PDS"]
     content = product.bucket.objects[f"comparisons/{request.message_id}.json"]
     kept = json.loads(content)
@@ -354,13 +363,51 @@ def test_whoever_moves_while_the_request_is_held_is_sent_to_the_new_practice() -
     assert message.history.registration == {"source": "PDS", "ods_code": "B82617", "nhs_number_status": "01"}
 
 
+@WHEN
+def test_pds_is_asked_once_about_a_message_however_often_it_is_built(window: dict[str, Any]) -> None:
+    product = Asking(**window)
+    with pytest.raises(OSError, match="lost"), patch.object(product.outbox, "put", side_effect=OSError("lost")):
+        product.asks_until_answered(WRIGHT, "Wright", "1933-11-14")
+    product.asks_again()
+    product.later(timedelta(minutes=30))
+    assert len(product.mesh.sent) == 1
+    assert [asked["status"] for asked in product.pds.pds.requests] == [200]
+
+
+def test_pds_is_not_asked_about_a_request_that_another_replaced_while_it_was_held() -> None:
+    product = Asking()
+    for _ in range(2):
+        request = product.asks()
+    product.later(WINDOW)
+    assert product.status(request) is Status.RELEASED
+    assert len(product.pds.pds.requests) == 1
+
+
+def test_a_hold_window_that_ends_while_the_request_is_checked_still_has_pds_asked() -> None:
+    product = Asking()
+    look_up = product.builder.lookup
+
+    def slow(*asked: Any) -> Any:
+        if product.pds.seen == []:
+            product.clock.advance(WINDOW)
+        return look_up(*asked)
+
+    product.builder = replace(product.builder, lookup=slow)
+    request = product.asks()
+    assert request.status is Status.HELD
+    product.works()
+    assert product.status(request) is Status.RELEASED
+    (message,) = product.messages(request)
+    assert message.history.registration == MILLBROOK
+
+
 @pytest.mark.requirement("GPCM-SD-CS-069")
 def test_an_outage_in_the_hold_window_harms_nobody() -> None:
     product = Asking()
     product.pds.meet("down", 3)
     request = product.asks()
-    assert request.status is Status.HELD
-    assert isinstance(request.unanswered, Unavailable)
+    assert (request.status, request.unanswered) == (Status.HELD, None)
+    product.pds.pds._modes.clear()
     product.later(WINDOW)
     assert product.status(request) is Status.RELEASED
     (message,) = product.messages(request)
@@ -469,7 +516,11 @@ def test_the_warning_of_a_deleted_consultation_names_the_practice_that_pds_named
     product.asks()
     product.works()
     withdrawal = product.withdraws()
-    warning = product.bucket.objects[f"warnings/{withdrawal.message_id}.txt"].decode()
+    [warning] = [
+        content.decode()
+        for key, content in product.bucket.objects.items()
+        if key.startswith(f"warnings/{withdrawal.message_id}/")
+    ]
     assert "Registered practice: name not given, ODS code B82617" in warning
 
 

@@ -1,7 +1,6 @@
 """A request that states an impossible time is refused, and the encounter goes on as before."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -49,19 +48,6 @@ def test_an_empty_time_of_deletion_is_refused_and_stops_nothing(empty: str) -> N
     assert reason.startswith("deleted: ")
     assert reason.endswith(TOO_EARLY) is (empty > "1880")
     assert product.asks().status is Status.BUILT
-
-
-@pytest.mark.parametrize("written", ["1-01-01T00:00:00.000000Z", "999-01-01T00:00:00.000000Z"])
-def test_an_encounter_that_such_a_time_was_written_to_is_read_again(written: str) -> None:
-    """Earlier releases took such requests, and some C libraries write their years with fewer than four digits."""
-    product = Product(hold_window_seconds=0)
-    first = product.asks()
-    key = f"ENCOUNTER#{product.row(first.message_id).encounter_key}"
-    stood: dict[str, Any] = product.table._items[key, "ENCOUNTER"]
-    for name in ("newest_at", "newest_arrived"):
-        stood[name] = {"S": written}
-    assert product.row(product.asks().message_id).version == 2
-    assert product.withdraws().status is Status.WITHDRAWN
 
 
 @pytest.mark.parametrize("came", EMPTY)

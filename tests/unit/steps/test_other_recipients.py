@@ -87,25 +87,30 @@ def test_each_recipient_has_a_message_a_row_and_a_place_on_the_queue(product: Tw
 def test_a_request_that_is_given_up_half_way_names_the_message_that_is_sent(
     product: TwoRecipients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put, stored = product.outbox.put, list[str]()
+    put, queued = product.send_queue.put, list[str]()
 
-    def failing_at_the_second(message_id: str, *of: Any) -> str:
-        if stored:
+    def failing_at_the_second(message_id: str, *of: Any) -> None:
+        if queued:
             raise TypeError
-        stored.append(message_id)
-        return put(message_id, *of)
+        queued.append(message_id)
+        put(message_id, *of)
 
-    monkeypatch.setattr(product.outbox, "put", failing_at_the_second)
+    monkeypatch.setattr(product.send_queue, "put", failing_at_the_second)
     with pytest.raises(TypeError):
         product.built()
     request_id = str(IDENTIFIERS.dropped_request_id("drop", "request.json", "1"))
     given_up = product.builder.give_up(request_id, "TypeError")
     (event,) = product.row(given_up.message_id).history.of(EventType.REQUEST_REFUSED)
+    encounter = product.ledger.encounter_of(request_id)
+    assert encounter is not None
+    built = encounter.versions[0].message_ids
+    assert len(built) == 2
     assert event.details["reasons"] == [
         "request: could not be processed: TypeError",
-        f"request: message {stored[0]} was built from it before, and is sent all the same",
-    ]
-    assert product.queue.waiting == stored
+        *(f"request: message {message_id} was built from it before, and is sent all the same"
+          for message_id in built),
+    ]  # fmt: skip
+    assert product.queue.waiting == queued
 
 
 def test_a_held_request_is_released_as_all_its_messages(product: TwoRecipients) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -16,9 +17,11 @@ from gpcm.wording import in_words
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
 from gpconnect_messaging.ledger.history import MOST_ROUTING_QUESTIONS, MessageHistory
-from gpconnect_messaging.ledger.records import QUARANTINED, Tries
+from gpconnect_messaging.ledger.records import QUARANTINED
+from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.stored_names import EventType, Status
-from gpconnect_messaging.ledger.table import LedgerBusyError
+from gpconnect_messaging.ledger.table import LedgerBusyError, UnreadError
+from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.errors import (
     ERROR_CODES,
     Authentication,
@@ -30,13 +33,16 @@ from gpconnect_messaging.mesh.errors import (
     known_code,
 )
 from gpconnect_messaging.mesh.models import Tracking
+from gpconnect_messaging.queues import Listed
 from gpconnect_messaging.steps.operator_actions import NotPossibleError, OperatorActions
-from gpconnect_messaging.steps.poll import Poller, PollResult
+from gpconnect_messaging.steps.poll import Poller, Taken
 from gpconnect_messaging.steps.send import PostponedError
 from gpconnect_messaging.storage import KeptMessage
-from tests.fakes.mesh import Client, Mood
-from tests.fakes.product import MAILBOX, WORKFLOW
+from tests import stored
+from tests.fakes.mesh import Client, Connections, Mood
+from tests.fakes.product import HIDDEN, MAILBOX, WORKFLOW, NotDoneError, as_entry, deliver_inbox, polled
 from tests.fakes.s3 import Bucket
+from tests.fakes.sqs import Sqs
 from tests.model.effects import Watched
 from tests.model.world import PRACTICE, STRANGER, World
 
@@ -303,7 +309,7 @@ def polls_killed_by(world: World, poison: str, monkeypatch: pytest.MonkeyPatch) 
 
     def download_into(client: Client, mesh_message_id: str, sink: Any, **how: Any) -> Any:
         with suppress(threading.BrokenBarrierError):
-            in_flight.wait(0.5)  # until four are in flight; what is taken in alone need not wait for others
+            in_flight.wait(0.1)  # until four are in flight; what is taken in alone need not wait for others
         if poison != mesh_message_id and in_flight.broken is False:
             time.sleep(0.05)  # the poison is the first to be kept
         return download(client, mesh_message_id, sink, **how)
@@ -316,12 +322,20 @@ def polls_killed_by(world: World, poison: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Bucket, "put_object", put_object)
     monkeypatch.setattr(Client, "download_into", download_into)
     monkeypatch.setattr(Client, "acknowledge", no_more)
-    while True:
+    poller = replace(world.poller(world.process("poller")), at_once=AT_ONCE)
+
+    def collect(entry: Listed) -> None:
         dead.clear()
+        in_flight.reset()
+        try:
+            poller.collect(entry)
+        except KilledError:
+            raise NotDoneError from None
+
+    while True:
         world.clock.advance(6 * MINUTE)
-        poller = replace(world.poller(world.process("poller")), at_once=AT_ONCE)
-        with suppress(KilledError):
-            poller.poll(MAILBOX)
+        poller.poll(MAILBOX)
+        deliver_inbox(world.queue, collect)
         yield
 
 
@@ -336,7 +350,7 @@ def test_a_message_that_kills_the_poller_costs_no_other_one_a_try(
             poison = world.answer("11111111-1111-4111-8111-111111111111", "20013", sender=STRANGER, stray=True)
         world.answer(message_id, code)
     polls = polls_killed_by(world, poison, monkeypatch)
-    for _ in range(4):
+    for _ in range(2):
         next(polls)
     assert status(world, message_id) is Status.DELIVERED, "soon, whatever the poison does"
     assert world.inbox() == [poison]
@@ -381,16 +395,13 @@ def a_poller(world: World, **settings: Any) -> Poller:
 def test_a_poll_counts_what_it_found(world: World) -> None:
     message_id = sent(world)
     shown = world.answer(message_id, "20013")
-    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1)
+    assert polled(a_poller(world), world.queue) == Counter(matched=1)
     world.mesh.show_again(MAILBOX, shown)
     world.answer(message_id, "30001")
     world.answer(message_id, "20013", malformed=True)
     world.answer("11111111-1111-4111-8111-111111111111", "20013", sender=STRANGER, stray=True)
-    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1, unmatched=2, seen_before=1)
-    assert a_poller(world).poll(MAILBOX) == PollResult()
-    assert PollResult() == PollResult(
-        matched=0, unmatched=0, seen_before=0, gone=0, quarantined=0, waiting=0, left=0, polled_elsewhere=0
-    )
+    assert polled(a_poller(world), world.queue) == Counter(matched=1, unmatched=2, seen_before=1)
+    assert polled(a_poller(world), world.queue) == Counter()
 
 
 def test_a_poll_counts_what_is_gone_and_what_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,14 +409,41 @@ def test_a_poll_counts_what_is_gone_and_what_waits(world: World, monkeypatch: py
     world.answer(message_id, "20013")
     with monkeypatch.context() as patched:
         patched.setattr(Client, "download_into", lambda *_, **__: (_ for _ in ()).throw(NotFound("download", "404")))
-        assert a_poller(world).poll(MAILBOX) == PollResult(gone=1)
+        assert polled(a_poller(world), world.queue) == Counter(gone=1)
     Silent(monkeypatch, times=2)
     for _ in range(2):
-        assert a_poller(world).poll(MAILBOX) == PollResult(waiting=1)
-    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1)
+        assert polled(a_poller(world), world.queue) == Counter(waiting=1)
+    assert polled(a_poller(world), world.queue) == Counter(matched=1)
     known = history_of(world, message_id).of(EventType.ROUTED)
     assert [event.details["mailbox"] for event in known] == [None, None, PRACTICE]
     assert [event.identity.rpartition("-")[2] for event in known[:2]] == ["1", "2"]
+
+
+def entries(world: World) -> list[Listed]:
+    """What waits on the inbox queue, received once more."""
+    found: list[Listed] = []
+    deliver_inbox(world.queue, found.append)
+    return found
+
+
+def test_a_poll_queues_ten_messages_in_an_entry_and_all_of_the_inbox(world: World) -> None:
+    message_id = sent(world)
+    answers = [world.answer(message_id, "20013") for _ in range(234)]
+    assert a_poller(world).poll(MAILBOX) == 234
+    queued = list(world.queue.queues["inbox"].values())
+    assert {message.group for message in queued} == {MAILBOX}, "a full inbox does not delay the others"
+    listed = entries(world)
+    assert [len(entry.mesh_message_ids) for entry in listed] == [10] * 23 + [4]
+    assert [mesh_message_id for entry in listed for mesh_message_id in entry.mesh_message_ids] == answers
+    assert {(entry.mailbox, entry.alone, entry.receives) for entry in listed} == {(MAILBOX, False, 1)}
+
+
+def test_a_poll_ends_in_time_and_the_next_one_lists_the_rest(world: World) -> None:
+    message_id = sent(world)
+    for _ in range(120):
+        world.answer(message_id, "20013")
+    time_left = iter([True, False])
+    assert a_poller(world).poll(MAILBOX, lambda: next(time_left)) == 100
 
 
 def test_what_there_is_no_time_for_is_left(world: World) -> None:
@@ -413,12 +451,38 @@ def test_what_there_is_no_time_for_is_left(world: World) -> None:
     for code in ("20013", "30001", "20007"):
         world.answer(message_id, code)
     time_left = iter([True, False, False])
-    assert a_poller(world).poll(MAILBOX, lambda: next(time_left)) == PollResult(matched=1, left=2)
+    poller = a_poller(world)
+    poller.poll(MAILBOX)
+    (entry,) = entries(world)
+    assert poller.collect(entry, lambda: next(time_left)) == Counter(matched=1, left=2)
+    assert polled(poller, world.queue) == Counter(matched=2)
 
 
-def test_two_pollers_do_not_share_a_mailbox(world: World) -> None:
-    assert world.ledger.take_mailbox(MAILBOX, "another", timedelta(minutes=5))
-    assert a_poller(world).poll(MAILBOX) == PollResult(polled_elsewhere=1)
+def test_what_the_next_poll_lists_again_is_left_to_it(world: World) -> None:
+    """So a backlog is listed once a poll, and received once."""
+    world.answer(sent(world), "20013")
+    poller = a_poller(world)
+    poller.poll(MAILBOX)
+    (entry,) = entries(world)
+    world.clock.advance(5 * MINUTE)
+    assert poller.collect(entry) == Counter(left=1)
+    assert polled(poller, world.queue) == Counter(matched=1)
+    world.mesh.show_again(MAILBOX, *entry.mesh_message_ids)
+    assert poller.collect(replace(entry, alone=True)) == Counter(seen_before=1), "a try alone does not age"
+
+
+def test_what_sqs_does_not_take_fails_the_poll(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.answer(sent(world), "20013")
+    monkeypatch.setattr(Sqs, "send_message_batch", lambda *_, **__: {"Failed": [{"Id": "0", "Code": "InternalError"}]})
+    with pytest.raises(ClientError):
+        a_poller(world).poll(MAILBOX)
+
+
+@pytest.mark.parametrize("body", ["{}", '{"mailbox": "Y90001OT001"}', '{"mailbox": 1, "listed": []}', "[]"])
+def test_an_entry_that_names_no_messages_is_refused(body: str) -> None:
+    attributes = {"SentTimestamp": "0", "ApproximateReceiveCount": "1"}
+    with pytest.raises(ValueError, match="names no mailbox and messages"):
+        Listed.read({"body": body, "attributes": attributes, "receiptHandle": "x"})
 
 
 def test_a_poller_takes_in_so_many_at_once_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -440,9 +504,9 @@ def test_a_poller_takes_in_so_many_at_once_and_no_more(world: World, monkeypatch
                 running[0] -= 1
 
     monkeypatch.setattr(Client, "download_into", counted)
-    assert a_poller(world, at_once=2).poll(MAILBOX).matched == 6
+    assert polled(a_poller(world, at_once=2), world.queue)[Taken.MATCHED] == 6
     assert most == [2]
-    assert (a_poller(world, at_once=4).at_once, Poller.at_once, Poller.most_tries) == (4, 4, 5)
+    assert (Poller.at_once, Poller.most_tries) == (4, 5)
 
 
 @pytest.mark.parametrize("linked", [None, "", "NOBODYS"])
@@ -452,7 +516,7 @@ def test_a_report_on_no_upload_of_ours_is_for_a_person(world: World, linked: str
         MAILBOX, b"", message_type="REPORT", workflow_id=WORKFLOW, linked_message_id=linked, status_code="14",
         status_event="SEND", status_success=False,
     )  # fmt: skip
-    assert a_poller(world).poll(MAILBOX) == PollResult(unmatched=1)
+    assert polled(a_poller(world), world.queue) == Counter(unmatched=1)
     assert status(world, message_id) is Status.SENT
     assert "it is a MESH report (14) on no message of ours" in world.topic.published[0]
 
@@ -461,7 +525,7 @@ def test_a_report_on_no_upload_of_ours_is_for_a_person(world: World, linked: str
 def test_a_report_on_our_upload_is_recorded(world: World) -> None:
     message_id = sent(world)
     world.report(world.mesh.copies(message_id)[0])
-    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1)
+    assert polled(a_poller(world), world.queue) == Counter(matched=1)
     assert status(world, message_id) is Status.UNDELIVERED
 
 
@@ -471,7 +535,7 @@ def test_a_held_request_of_the_encounter_is_not_what_a_reference_names(world: Wo
     world.drop("one")
     world.deliver_intake(world.process("builder"))
     world.answer_by_reference("one", "20013")
-    assert a_poller(world).poll(MAILBOX) == PollResult(unmatched=1)
+    assert polled(a_poller(world), world.queue) == Counter(unmatched=1)
 
 
 # What cannot be taken in, and what cannot be understood
@@ -490,12 +554,15 @@ def test_a_message_that_fails_each_time_is_tried_alone_so_often_and_then_set_asi
         raise ValueError("a fault of ours")
 
     monkeypatch.setattr(Client, "download_into", fails)
-    for number in range(1, 4):
-        with pytest.raises(ValueError, match="a fault of ours"):
-            a_poller(world, most_tries=2).poll(MAILBOX)
-        assert tries == number, "once beside others, and twice alone"
+    poller = a_poller(world, most_tries=2)
+    poller.poll(MAILBOX)
+    assert (failing_runs(world, poller), tries) == (2, 2), "once beside others, and once alone"
+    world.clock.advance(HIDDEN)
+    assert (failing_runs(world, poller), tries) == (1, 3), "twice alone"
+    world.clock.advance(HIDDEN)
+    assert failing_runs(world, poller) == 0
     for _ in range(2):
-        assert a_poller(world, most_tries=2).poll(MAILBOX) == PollResult(quarantined=1)
+        assert polled(poller, world.queue) == Counter(quarantined=1)
     assert tries == 3
     assert len(world.inbox()) == 1, "it stays in MESH"
     assert subjects(world) == ["Something came in that belongs to no message"]
@@ -505,15 +572,19 @@ def test_a_message_that_fails_each_time_is_tried_alone_so_often_and_then_set_asi
     assert (received.evidence_key, received.outcome) == ("", QUARANTINED)
 
 
-def test_what_fails_alone_is_left_where_there_is_no_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.answer(sent(world), "20013")
-    with monkeypatch.context() as patched:
-        patched.setattr(Client, "download_into", lambda *_, **__: (_ for _ in ()).throw(ValueError("a fault of ours")))
-        with pytest.raises(ValueError, match="a fault of ours"):
-            a_poller(world).poll(MAILBOX)
-    time_left = iter([True, False])
-    assert a_poller(world).poll(MAILBOX, lambda: next(time_left)) == PollResult(left=1)
-    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1)
+def failing_runs(world: World, poller: Poller, error: type[Exception] = ValueError) -> int:
+    """Bring the poller what waits, and count the runs that fail."""
+    failed = []
+
+    def collect(entry: Listed) -> None:
+        try:
+            poller.collect(entry)
+        except error:
+            failed.append(entry)
+            raise NotDoneError from None
+
+    deliver_inbox(world.queue, collect)
+    return len(failed)
 
 
 def test_a_damaged_message_is_kept_as_it_was_served_and_a_person_knows(
@@ -530,14 +601,14 @@ def test_a_damaged_message_is_kept_as_it_was_served_and_a_person_knows(
         return download(client, mesh_message_id, sink)
 
     monkeypatch.setattr(Client, "download_into", damaged)
-    assert a_poller(world, largest=7).poll(MAILBOX) == PollResult(unmatched=1)
+    assert polled(a_poller(world, largest=7), world.queue) == Counter(unmatched=1)
     assert asked == [{"maximum_bytes": 7}, {"maximum_bytes": 7, "as_served": True}]
     assert "the content is damaged: it is truncated" in world.topic.published[0]
     assert world.inbox() == []
     received = world.ledger.find_received(MAILBOX, answer)
     assert received is not None
     assert received.outcome == "unmatched"
-    assert world.bucket.objects[received.evidence_key] == world.mesh.delivered_ever[answer][1]
+    assert stored.received(world.bucket.objects[received.evidence_key])[0] == world.mesh.delivered_ever[answer][1]
 
 
 def with_checksum(monkeypatch: pytest.MonkeyPatch, checksum: str, *, wrong: bool) -> None:
@@ -568,14 +639,14 @@ def test_an_answer_that_names_a_waiting_message_counts_whatever_its_checksum_say
     message_id = sent(world)
     answer = world.answer(message_id, "20013")
     with_checksum(monkeypatch, checksum, wrong=wrong)
-    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1)
+    assert polled(a_poller(world), world.queue) == Counter(matched=1)
     assert status(world, message_id) is Status.ACKNOWLEDGED
     (event,) = history_of(world, message_id).of(EventType.RESPONSE)
     assert event.details.get("checksum") == recorded
     assert in_words(event).endswith(f"; checksum {recorded}") is (recorded is not None)
     received = world.ledger.find_received(MAILBOX, answer)
     assert received is not None
-    assert world.bucket.objects[received.evidence_key] == world.mesh.delivered_ever[answer][1]
+    assert stored.received(world.bucket.objects[received.evidence_key])[0] == world.mesh.delivered_ever[answer][1]
 
 
 def test_with_a_wrong_checksum_what_names_no_waiting_message_is_set_aside(
@@ -588,7 +659,7 @@ def test_with_a_wrong_checksum_what_names_no_waiting_message_is_set_aside(
     assert status(world, message_id) is Status.DELIVERED
     with_checksum(monkeypatch, "0" * 64, wrong=True)
     world.answer(message_id, "30002")
-    assert a_poller(world).poll(MAILBOX) == PollResult(unmatched=1)
+    assert polled(a_poller(world), world.queue) == Counter(unmatched=1)
     assert status(world, message_id) is Status.DELIVERED
     assert (
         "it answers a message that waits for no response, and the checksum does not agree" in world.topic.published[-1]
@@ -608,11 +679,11 @@ def test_of_a_message_that_cannot_even_be_served_its_headers_are_kept(
         raise DamagedContent("download", "it is truncated")
 
     monkeypatch.setattr(Client, "download_into", damaged)
-    assert a_poller(world).poll(MAILBOX) == PollResult(unmatched=1)
+    assert polled(a_poller(world), world.queue) == Counter(unmatched=1)
     received = world.ledger.find_received(MAILBOX, answer)
     assert received is not None
-    assert world.bucket.objects[received.evidence_key] == b""
-    assert PRACTICE.encode() in world.bucket.objects[f"{received.evidence_key}.json"]
+    body, headers = stored.received(world.bucket.objects[received.evidence_key])
+    assert (body, headers["sender"]) == (b"", PRACTICE)
 
 
 def unmatched(world: World, body: bytes, **headers: Any) -> str:
@@ -620,7 +691,7 @@ def unmatched(world: World, body: bytes, **headers: Any) -> str:
     sent_by: dict[str, Any] = {"sender": PRACTICE, "workflow_id": f"{WORKFLOW}_ACK", "message_type": "DATA"}
     before = len(world.topic.published)
     world.mesh.deliver(MAILBOX, body, **(sent_by | headers))
-    assert a_poller(world).poll(MAILBOX) == PollResult(unmatched=1)
+    assert polled(a_poller(world), world.queue) == Counter(unmatched=1)
     (told,) = world.topic.published[before:]
     return told
 
@@ -648,7 +719,7 @@ def test_an_answer_to_another_mailboxs_message_is_not_this_ones(world: World) ->
     world.mesh.deliver(
         "Y90002OT001", body, sender=PRACTICE, workflow_id=headers.workflow_id, message_type=headers.message_type
     )
-    assert a_poller(world).poll("Y90002OT001") == PollResult(unmatched=1)
+    assert polled(a_poller(world), world.queue, "Y90002OT001") == Counter(unmatched=1)
     assert "it answers a message of another mailbox" in world.topic.published[0]
     assert status(world, message_id) is Status.SENT
 
@@ -674,7 +745,7 @@ def test_a_report_is_recorded_with_the_code_and_what_it_means(world: World, code
         MAILBOX, b"", message_type="REPORT", workflow_id=WORKFLOW, linked_message_id=upload.id, status_code=code,
         status_event="SEND", status_success=False,
     )  # fmt: skip
-    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1)
+    assert polled(a_poller(world), world.queue) == Counter(matched=1)
     (event,) = history_of(world, message_id).of(EventType.REPORT)
     assert event.details["linked_mesh_message_id"] == upload.id
     assert event.details["code"] == known_code(code)
@@ -684,7 +755,7 @@ def test_a_report_is_recorded_with_the_code_and_what_it_means(world: World, code
 def test_what_goes_while_it_is_acknowledged_was_taken_in(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.answer(sent(world), "20013")
     monkeypatch.setattr(Client, "acknowledge", lambda *_: (_ for _ in ()).throw(NotFound("acknowledge", "404")))
-    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1)
+    assert polled(a_poller(world), world.queue) == Counter(matched=1)
 
 
 def test_credentials_that_mesh_does_not_accept_end_the_poll(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -699,13 +770,55 @@ def test_credentials_that_mesh_does_not_accept_end_the_poll(world: World, monkey
 
     with monkeypatch.context() as patched:
         patched.setattr(Client, "download_into", refuse)
-        with pytest.raises(Authentication):
-            a_poller(world).poll(MAILBOX)
-    assert len(refused) == 2, "each was asked for once"
-    for answer in world.inbox():
-        assert world.ledger.begin_received(MAILBOX, answer) == Tries(begun=1, alone=0), "no try was counted"
-        world.ledger.forget_try(MAILBOX, answer, alone=False)
-    assert a_poller(world).poll(MAILBOX) == PollResult(matched=2), "the lease was given back"
+        for _ in range(8):
+            with pytest.raises(Authentication):
+                polled(a_poller(world, most_tries=1), world.queue)
+            world.clock.advance(HIDDEN)
+            assert not world.queue.queues["inbox"], "no try is counted"
+    assert len(refused) == 16, "each was asked for once a poll"
+    assert polled(a_poller(world), world.queue) == Counter(matched=2)
+
+
+def test_credentials_that_no_longer_hold_are_found_out_before_a_message_is_tried_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.answer(sent(world), "20013")
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise Authentication("any", "answered 403", status=403)
+
+    poller = a_poller(world)
+    poller.poll(MAILBOX)
+    with monkeypatch.context() as patched:
+        for call in ("download_into", "handshake"):
+            patched.setattr(Client, call, refuse)
+        assert failing_runs(world, poller, Authentication) == 2
+    assert not world.queue.queues["inbox"], "no try is counted: the next poll lists the message"
+    assert polled(poller, world.queue) == Counter(matched=1)
+
+
+def test_an_entry_of_a_mailbox_whose_credentials_cannot_be_read_is_left_to_the_next_poll(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.answer(sent(world), "20013")
+    poller = a_poller(world)
+    poller.poll(MAILBOX)
+    with monkeypatch.context() as patched:
+        patched.setattr(Connections, "to", lambda *_: (_ for _ in ()).throw(CredentialsError("the secret is damaged")))
+        assert failing_runs(world, poller, CredentialsError) == 1
+    assert not world.queue.queues["inbox"]
+
+
+def withhold(monkeypatch: pytest.MonkeyPatch, *withheld: str) -> None:
+    """Let MESH refuse to hand out these messages."""
+    download = Client.download_into
+
+    def refuse(client: Client, mesh_message_id: str, sink: Any, **how: Any) -> Any:
+        if mesh_message_id in withheld:
+            raise Authentication("download", "answered 403", status=403)
+        return download(client, mesh_message_id, sink, **how)
+
+    monkeypatch.setattr(Client, "download_into", refuse)
 
 
 def test_a_message_that_mesh_does_not_let_us_have_does_not_stop_the_inbox_and_is_set_aside(
@@ -713,21 +826,14 @@ def test_a_message_that_mesh_does_not_let_us_have_does_not_stop_the_inbox_and_is
 ) -> None:
     message_id = sent(world)
     withheld, *_ = [world.answer(message_id, code) for code in ("20013", "20013", "30001")]
-    download, asked = Client.download_into, []
-
-    def refuse(client: Client, mesh_message_id: str, sink: Any, **how: Any) -> Any:
-        if mesh_message_id == withheld:
-            asked.append(1)
-            raise Authentication("download", "answered 403", status=403)
-        return download(client, mesh_message_id, sink, **how)
-
-    monkeypatch.setattr(Client, "download_into", refuse)
-    for number in range(1, 4):
-        with pytest.raises(Authentication):
-            a_poller(world, most_tries=2, at_once=1).poll(MAILBOX)
-        assert len(asked) == number, "once a poll: other credentials would not help"
+    withhold(monkeypatch, withheld)
+    poller = a_poller(world, most_tries=2)
+    poller.poll(MAILBOX)
+    for runs in (2, 1, 0):
+        assert failing_runs(world, poller, Authentication) == runs
         assert status(world, message_id) is Status.DELIVERED
-    assert a_poller(world, most_tries=2).poll(MAILBOX) == PollResult(quarantined=1)
+        world.clock.advance(HIDDEN)
+    assert polled(poller, world.queue) == Counter(quarantined=1)
     assert world.inbox() == [withheld], "it stays in MESH"
     assert subjects(world) == ["Something came in that belongs to no message"]
 
@@ -738,24 +844,17 @@ def test_two_messages_that_mesh_withholds_are_at_fault_only_where_it_serves_anot
 ) -> None:
     message_id = sent(world)
     *withheld, other = [world.answer(message_id, code) for code in ("20013", "20013", "30001")]
-    download = Client.download_into
     if third == "was quarantined":
-        for _ in range(2):
-            world.ledger.try_received(MAILBOX, other)
+        a_poller(world)._quarantine(MAILBOX, other)
     elif third == "is withheld as well":
-        world.ledger.begin_received(MAILBOX, other)  # so it is tried alone
         withheld.append(other)
-
-    def refuse(client: Client, mesh_message_id: str, sink: Any, **how: Any) -> Any:
-        if mesh_message_id in withheld:
-            raise Authentication("download", "answered 403", status=403)
-        return download(client, mesh_message_id, sink, **how)
-
-    monkeypatch.setattr(Client, "download_into", refuse)
-    with pytest.raises(Authentication):
-        a_poller(world, most_tries=2).poll(MAILBOX)
-    begun = {world.ledger.begin_received(MAILBOX, answer).begun for answer in withheld[:2]}
-    assert begun == ({2} if third == "is served" else {1})
+    withhold(monkeypatch, *withheld)
+    poller = a_poller(world)
+    poller.poll(MAILBOX)
+    failing_runs(world, poller, Authentication)
+    world.clock.advance(HIDDEN)
+    alone = {entry.mesh_message_ids[0] for entry in entries(world) if entry.alone}
+    assert alone == (set(withheld) if third == "is served" else set())
 
 
 def test_an_answer_that_names_a_held_request_belongs_to_no_message() -> None:
@@ -806,10 +905,12 @@ def test_what_a_message_makes_aws_refuse_is_set_aside_like_any_other_fault_of_it
 ) -> None:
     world.answer(sent(world), "20013")
     monkeypatch.setattr(Client, "download_into", lambda *_, **__: (_ for _ in ()).throw(error))
-    for _ in range(3):
-        with pytest.raises(type(error)):
-            a_poller(world, most_tries=2).poll(MAILBOX)
-    assert a_poller(world, most_tries=2).poll(MAILBOX) == PollResult(quarantined=1)
+    poller = a_poller(world, most_tries=2)
+    poller.poll(MAILBOX)
+    for runs in (2, 1, 0):
+        assert failing_runs(world, poller, type(error)) == runs
+        world.clock.advance(HIDDEN)
+    assert polled(poller, world.queue) == Counter(quarantined=1)
 
 
 def test_a_matched_answer_is_received_under_its_message(world: World) -> None:
@@ -819,11 +920,11 @@ def test_a_matched_answer_is_received_under_its_message(world: World) -> None:
     received = world.ledger.find_received(MAILBOX, answer)
     assert received is not None
     assert received.outcome == message_id
-    assert world.bucket.objects[received.evidence_key] == world.mesh.delivered_ever[answer][1]
+    assert stored.received(world.bucket.objects[received.evidence_key])[0] == world.mesh.delivered_ever[answer][1]
 
 
 def test_the_largest_message_is_what_mesh_carries() -> None:
-    assert (Poller.largest, Poller.lease) == (20_000_000_000, timedelta(minutes=5))
+    assert (Poller.largest, Poller.interval) == (20_000_000_000, timedelta(minutes=5))
 
 
 @pytest.mark.parametrize(
@@ -867,7 +968,7 @@ def test_a_message_that_fails_does_not_hold_up_the_others(world: World, monkeypa
         patched.setattr(Client, "download_into", fails)
         for _ in range(2):
             with pytest.raises(ValueError, match="a fault of ours"):
-                a_poller(world).poll(MAILBOX)
+                polled(a_poller(world), world.queue)
             assert world.inbox() == [poison]
     assert status(world, message_id) is Status.DELIVERED
 
@@ -877,6 +978,7 @@ def test_a_message_that_fails_does_not_hold_up_the_others(world: World, monkeypa
     [
         NotSent("download", "no connection"),
         LedgerBusyError("busy"),
+        UnreadError("DynamoDB left items unread"),
         ClientError({"Error": {"Code": "SlowDown", "Message": ""}}, "PutObject"),
         EndpointConnectionError(endpoint_url="s3"),
     ],
@@ -891,9 +993,44 @@ def test_what_aws_or_the_network_cannot_do_just_now_is_no_try(
         patched.setattr(Client, "download_into", lambda *_, **__: (_ for _ in ()).throw(error))
         for _ in range(3):
             with pytest.raises(type(error)):
-                a_poller(world, most_tries=1).poll(MAILBOX)
-    assert a_poller(world, most_tries=1).poll(MAILBOX) == PollResult(matched=1)
+                polled(a_poller(world, most_tries=1), world.queue)
+            assert not world.queue.queues["inbox"], "no try is counted"
+            world.clock.advance(HIDDEN)
+    assert polled(a_poller(world, most_tries=1), world.queue) == Counter(matched=1)
     assert world.topic.published == []
+
+
+def test_a_message_that_another_collector_received_is_not_set_aside(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = sent(world)
+    world.answer(message_id, "20013")
+    poller = a_poller(world, most_tries=0)
+    poller.poll(MAILBOX)
+    (listed,) = world.queue.receive_message(QueueUrl="inbox", VisibilityTimeout=0)["Messages"]
+    entry = replace(as_entry(listed), alone=True, receives=1)
+    monkeypatch.setattr(Client, "acknowledge", lambda *_: (_ for _ in ()).throw(NotFound("acknowledge", "404")))
+    read = Ledger.find_all_received
+
+    def find_all_received(ledger: Ledger, mailbox: str, ids: Any) -> Any:
+        known = read(ledger, mailbox, ids)
+        if not known and not world.topic.published:
+            monkeypatch.undo()
+            a_poller(world).collect(replace(entry, alone=False))
+        return known
+
+    monkeypatch.setattr(Ledger, "find_all_received", find_all_received)
+    assert poller.collect(entry) == Counter(seen_before=1)
+    assert (status(world, message_id), world.topic.published) == (Status.ACKNOWLEDGED, [])
+
+
+def test_an_answer_whose_message_leaves_the_ledger_meanwhile_goes_to_a_person(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.answer(sent(world), "20013")
+    monkeypatch.setattr(Ledger, "record", lambda *_, **__: None)
+    assert polled(a_poller(world), world.queue) == Counter(unmatched=1)
+    assert "its message has left the ledger" in world.topic.published[0]
 
 
 def test_an_answer_that_waits_until_mesh_says_where_its_message_went_costs_no_try(
@@ -901,8 +1038,9 @@ def test_an_answer_that_waits_until_mesh_says_where_its_message_went_costs_no_tr
 ) -> None:
     world.answer(sent(world), "20013")
     Silent(monkeypatch, times=2)
-    polls = [a_poller(world, most_tries=1).poll(MAILBOX) for _ in range(3)]
-    assert polls == [PollResult(waiting=1), PollResult(waiting=1), PollResult(matched=1)]
+    polls = [polled(a_poller(world, most_tries=1), world.queue) for _ in range(3)]
+    assert not world.queue.queues["inbox"]
+    assert polls == [Counter(waiting=1), Counter(waiting=1), Counter(matched=1)]
 
 
 def test_an_answer_by_reference_that_does_not_say_when_it_was_written_is_nobodys(world: World) -> None:

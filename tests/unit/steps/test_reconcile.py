@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gpconnect_messaging.ledger.balances import Reckoning
+from gpconnect_messaging.ledger.encounter_table import pk_of
 from gpconnect_messaging.ledger.events import request_refused
 from gpconnect_messaging.ledger.reconciliation import UNKNOWN_MAILBOX, Balance, MailboxBalance, Row, asked_of_mesh
 from gpconnect_messaging.ledger.records import Received
@@ -18,7 +19,9 @@ from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.errors import Authentication, Refused, RetryLater
 from gpconnect_messaging.steps import reconcile
+from tests.fakes.ledger_state import LedgerState
 from tests.fakes.product import WINDOW, Product
+from tests.identifiers import key_of
 from tests.model.effects import Watched
 from tests.model.world import World
 from tests.unit.ledger.events import BUILT, OVERDUE
@@ -39,7 +42,7 @@ def test_a_day_on_which_nothing_was_lost_balances(night: Night) -> None:
         night.build(name, *DELIVERED)
     night.build("c", *SENT)
     night.receive("request-d", OTHER)
-    night.store("request-d", "request-d", request_refused(at=EVENING, reasons=["patient: is missing"]))
+    night.refuse("request-d", request_refused(at=EVENING, reasons=["patient: is missing"]))
     made = night.reckon_now(DAY)
     counts = of(made)
     assert made.wrong == 0
@@ -55,16 +58,14 @@ def test_every_open_message_has_its_reason(night: Night) -> None:
     assert (of(made).received, of(made).open, made.wrong) == (1, 1, 0)
 
 
-@pytest.mark.parametrize("lost", ["the row and its facts", "the row alone"])
-def test_a_request_whose_row_was_lost_is_missed_and_told(night: Night, lost: str) -> None:
+@pytest.mark.parametrize("lost", ["the encounter and its pointer", "the encounter alone"])
+def test_a_request_whose_encounter_was_lost_is_missed_and_told(night: Night, lost: str) -> None:
     night.build("a", *DELIVERED)
-    message_id = night.build("b", *DELIVERED)
-    if lost == "the row alone":
-        night.table.delete_item(Key={"pk": {"S": f"MESSAGE#{message_id}"}, "sk": {"S": "MESSAGE"}})
-    else:
-        night.lose(f"MESSAGE#{message_id}")
+    night.lose(night.build("b", *DELIVERED))
+    if lost == "the encounter and its pointer":
+        night.table.delete_item(Key={"pk": {"S": "REQUEST#request-b"}, "sk": {"S": "REQUEST"}})
     made = night.reckon()
-    assert of(made, UNKNOWN_MAILBOX).lost == ["request-b"], "what its row said is lost with it"
+    assert of(made, UNKNOWN_MAILBOX).lost == ["request-b"], "what the encounter said is lost with it"
     assert (made.total("received"), of(made).settled, made.wrong) == (2, 1, 1)
     assert night.notified() == ["The day's balance does not add up"]
     assert "lost: 1" in night.topic.published[0]
@@ -79,10 +80,10 @@ def test_a_request_that_the_builder_never_read_is_missed(night: Night) -> None:
 
 def test_a_missing_copy_to_another_recipient_is_missed(night: Night) -> None:
     night.receive("request-a")
-    night.store("message-1", "request-a", *DELIVERED, messages=2)
+    night.store("request-a", *DELIVERED, messages=2)
     made = night.reckon()
     assert (of(made).incomplete, of(made).received, of(made).settled) == (["request-a"], 1, 0)
-    night.store("message-2", "request-a", BUILT, messages=2)
+    night.store("request-a", BUILT, number=1, messages=2)
     assert of(night.reckon(DAY)).incomplete == []
 
 
@@ -94,17 +95,17 @@ def test_a_request_that_just_came_is_not_lost_yet(night: Night) -> None:
     assert (unknown.arriving, unknown.lost, made.wrong) == (["request-a"], [], 0)
 
 
-def test_a_row_without_a_receipt_shows_that_receipts_were_lost(night: Night) -> None:
-    night.store("message-a", "request-a", *DELIVERED)
+def test_a_message_without_a_receipt_shows_that_receipts_were_lost(night: Night) -> None:
+    night.store("request-a", *DELIVERED)
     made = night.reckon()
     assert of(made).without_receipt == ["request-a"]
 
 
 def test_a_request_that_was_held_for_days_is_not_taken_for_one_without_a_receipt(night: Night) -> None:
     night.receive("request-a")
-    night.store("request-a", "request-a", OVERDUE)
+    night.hold("a")
     night.clock.time = NIGHT + timedelta(days=3)
-    night.store("message-a", "request-a", *DELIVERED)
+    night.store("request-a", *DELIVERED)
     made = night.reckon(NIGHT.date() + timedelta(days=3))
     assert made.total("without_receipt") == 0
 
@@ -123,34 +124,42 @@ def test_a_request_that_is_held_is_open_and_its_messages_carry_on_when_it_is_rel
     assert counts.statuses == {"HELD": 1, "SENT": 1, "DELIVERED": 2}
 
 
+def test_a_request_that_an_earlier_balance_left_open_and_that_was_released_since_is_accounted_for(night: Night) -> None:
+    night.hold("a")
+    assert night.reckon_now(DAY).total("open_messages") == 1
+    night.clock.advance(timedelta(days=1))
+    night.release("a", *DELIVERED, messages=2)
+    assert night.reckon_now(DAY + timedelta(days=1)).wrong == 0
+
+
 @pytest.mark.parametrize("days", [0, 1], ids=["on its day", "on a later day"])
 def test_a_message_that_is_lost_after_its_request_was_released_is_missed(night: Night, days: int) -> None:
     night.hold("a")
+    if days:
+        assert night.reckon_now(DAY).wrong == 0
     night.clock.advance(timedelta(days=days))
     ids = night.release("a", *DELIVERED, messages=2)
     night.clock.time = NIGHT + timedelta(days=days)
-    night.lose(f"MESSAGE#{ids[1]}")
+    night.lose_message(ids[1])
     made = night.reckon()
     assert made.day == DAY + timedelta(days=days)
     assert (of(made).incomplete, made.wrong) == (["request-a"], 1)
-    night.lose(f"MESSAGE#{ids[0]}")
+    night.lose_message(ids[0])
     assert of(night.reckon(made.day)).incomplete == ["request-a"], "if none is left, too"
 
 
 def test_a_message_that_was_delivered_before_midnight_and_noted_as_released_after_is_not_missed(night: Night) -> None:
     night.hold("a")
     night.release("a", *DELIVERED)
-    changed_at = night.table.items["MESSAGE#request-a", "MESSAGE"]["changed_at"]
-    night.table.update_item(
-        Key={"pk": {"S": "MESSAGE#request-a"}, "sk": {"S": "MESSAGE"}},
-        UpdateExpression="SET changed_at = :at",
-        ExpressionAttributeValues={":at": {"S": changed_at.replace("2026-11-20T21:30", "2026-11-21T00:05")}},
+    after = "2026-11-21T00:05:00.000000Z"
+    LedgerState(night.table).change_body(
+        pk_of(key_of(MAILBOX, "request-a")), lambda body: body["messages"]["request-a"].update(changed_at=after)
     )
     assert night.reckon(DAY + timedelta(days=1)).wrong == 0
 
 
 @pytest.mark.requirement("GPCM-SD-CS-076", "GPCM-SD-CS-077")
-def test_whatever_becomes_of_a_request_leaves_a_row_by_which_it_is_accounted_for() -> None:
+def test_whatever_becomes_of_a_request_leaves_a_record_by_which_it_is_accounted_for() -> None:
     product = Product()
     product.asks()
     superseding = product.asks()
@@ -178,7 +187,7 @@ def test_what_is_received_before_midnight_and_built_after_balances_on_both_days(
     night.clock.time = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC)
     night.receive("request-a")
     night.clock.time += timedelta(seconds=5)
-    night.store("message-a", "request-a", *DELIVERED)
+    night.store("request-a", *DELIVERED)
     assert night.reckon().wrong == 0
     assert night.reckon(NIGHT.date()).wrong == 0
 
@@ -186,7 +195,7 @@ def test_what_is_received_before_midnight_and_built_after_balances_on_both_days(
 def test_a_message_that_an_earlier_balance_left_open_is_missed_when_it_vanishes(night: Night) -> None:
     kept, lost = night.build("a", *SENT), night.build("b", *SENT)
     assert night.reckon().wrong == 2, "neither was looked at for hours"
-    night.lose(f"MESSAGE#{lost}")
+    night.lose(lost)
     night.clock.time = NIGHT + timedelta(days=1)
     made = night.reckon()
     assert made.day == DAY + timedelta(days=1)

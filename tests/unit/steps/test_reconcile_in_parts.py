@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging.ledger.encounter_table import pk_of
 from gpconnect_messaging.ledger.reconciliation import Balance
-from gpconnect_messaging.ledger.table import item
 from gpconnect_messaging.mesh.errors import RetryLater
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.steps import reconcile
 from gpconnect_messaging.steps.reconcile import DUE, UNDER_WAY, BalanceDeadline, Reconciliation, Unfinished
 from tests.crash_injection import Died
+from tests.identifiers import ids_of
 from tests.model.effects import Ending, Place, Process, Watched
 from tests.unit.ledger.events import BUILT, response
 from tests.unit.steps.night import DAY, DELIVERED, EVENING, MAILBOX, NIGHT, SENT, Night
@@ -40,19 +41,24 @@ def prepared() -> Night:
     night.clock.advance(timedelta(hours=6))
     night.step.run(DAY - DAY_AFTER)
     night.clock.time = night.clock.time.replace(day=20, hour=21, minute=30)
-    night.lose(f"MESSAGE#{vanished}")
+    night.lose(vanished)
     for name in "abcdef":
         night.build(name, *DELIVERED)
     night.build("g", *SENT)
     night.hold("h")
     night.release("h", *DELIVERED, messages=2)
     night.receive("request-lost")
-    night.store("message-unreceived", "request-unreceived", BUILT)
+    night.store("request-unreceived", BUILT)
     night.build("unknown", *SENT)
     del night.mesh.uploads["MESH-unknown"]
     night.clock.time = NIGHT
     night.topic.published.clear()
     return night
+
+
+def message_of(name: str) -> str:
+    """The id of the message that `Night.build` makes."""
+    return str(ids_of(MAILBOX, f"request-{name}").message_id(1, "recipient-0"))
 
 
 def outcome(night: Night) -> tuple[Any, ...]:
@@ -89,8 +95,8 @@ def test_parts_come_to_the_same_balance_as_one_part_for_all() -> None:
     assert told == told_at_once == ["The day's balance does not add up"]
     counts = kept["mailboxes"][MAILBOX]
     assert {name: counts[name] for name in ("without_receipt", "vanished", "unknown_to_mesh")} == {
-        "without_receipt": ["request-unreceived"], "vanished": ["message-vanished"],
-        "unknown_to_mesh": ["message-unknown"],
+        "without_receipt": ["request-unreceived"], "vanished": [message_of("vanished")],
+        "unknown_to_mesh": [message_of("unknown")],
     }  # fmt: skip
     for made in (kept, at_once):
         for mailbox in made["mailboxes"].values():
@@ -114,7 +120,7 @@ def test_a_run_that_is_killed_at_any_effect_leaves_a_reckoning_that_comes_to_the
         assert made is None or isinstance(made, Balance)
         if night.notified() == []:  # it was killed before it was told: the sweep tells it
             night.clock.advance(timedelta(minutes=2))
-            night.step.notifier.notify(night.ledger.due_notifications(night.clock() + timedelta(hours=1)))
+            night.notifier.notify(night.sweep._untold(night.sweep.due(), []))
         kept, told, tour = outcome(night)
         assert (kept, set(told), tour) == (expected[0], set(expected[1]), expected[2]), effect
         killed += 1
@@ -155,24 +161,27 @@ def test_what_another_run_has_recorded_meanwhile_is_left_to_it(steps: int) -> No
     assert outcome(night) == expected
 
 
-def test_a_row_that_moves_while_the_indexes_are_read_is_found_past_them() -> None:
+def shows(entry: Any, key: str) -> bool:
+    """Whether an entry of an index is about an encounter."""
+    return bool(entry["pk"]["S"] == pk_of(key) or entry.get("encounter_key") == {"S": key})
+
+
+def test_an_encounter_that_moves_while_the_indexes_are_read_is_found_past_them() -> None:
     night = prepared()
     night.clock.time = EVENING
     night.receive("request-moving")
-    night.store("message-moving", "request-moving", *DELIVERED)
-    claim = {"pk": "REQUEST#request-moving", "sk": "REQUEST", "message_ids": ["message-moving"]}
-    night.table.put_item(TableName="ledger", Item=item(claim))
+    moving = night.row(night.store("request-moving", *DELIVERED)).encounter_key
     night.clock.time = NIGHT
     paginate = night.table.get_paginator
 
     def get_paginator(operation: str) -> Any:
-        # The index shows the row in no shard: it was read too late in one, and too early in the other.
+        # The index shows the encounter in no shard: it was read too late in one, and too early in the other.
         pages = paginate(operation)
 
         class Blind:
             def paginate(self, **query: Any) -> Any:
                 for page in pages.paginate(**query):
-                    yield {**page, "Items": [item for item in page["Items"] if "moving" not in item["pk"]["S"]]}
+                    yield {**page, "Items": [item for item in page["Items"] if not shows(item, moving)]}
 
         return Blind()
 
@@ -251,7 +260,7 @@ def test_the_tour_goes_on_although_the_message_that_it_ended_at_moved_on() -> No
     night.reckon()
     asked = list(night.mesh.tracked)
     last = asked[-1].removeprefix("MESH-")
-    night.ledger.record(f"message-{last}", response("20009"))
+    night.ledger.record(message_of(last), response("20009"))
     night.clock.advance(DAY_AFTER)
     night.reckon()
     assert sorted(night.mesh.tracked) == [f"MESH-{name}" for name in "abcde"]
@@ -366,7 +375,7 @@ def test_a_tour_that_another_run_has_begun_again_meanwhile_is_left_to_it(monkeyp
     night.step = replace(night.step, most_asked=2)
     night.reckon()
     last = next(message for message in "abc" if f"MESH-{message}" not in night.mesh.tracked)
-    night.ledger.record(f"message-{last}", response("20009"))
+    night.ledger.record(message_of(last), response("20009"))
     night.clock.advance(DAY_AFTER)
     night.mesh.tracked.clear()
     balances_sent, raced = type(night.balances).sent, list[Balance]()

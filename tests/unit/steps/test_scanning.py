@@ -141,7 +141,7 @@ def test_what_is_not_clean_is_refused_told_and_copied_nowhere(product: ScannedPr
     assert product.notified() == [subject]
     assert product.stored_messages == {}
     assert (bad, "1") not in product.dropped.read
-    kept = f"requests/{built.message_id}.json" in product.bucket.objects
+    kept = f"requests/{built.message_id}.json.gz" in product.bucket.objects
     assert kept is (bad != "a/request.json"), "what is itself bad stays where it is"
     assert bad in product.dropped.objects
     tags = product.dropped.tags[bad, "1"].items()

@@ -22,9 +22,8 @@ from gpconnect_messaging.mesh.errors import (
     Uncertain,
 )
 from gpconnect_messaging.mesh.models import OutboundMessage, SendReceipt, Tracking
-from gpconnect_messaging.steps import send
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError, UnknownMessageError
-from gpconnect_messaging.storage import DamagedMessageError, NotThereError, StorageError
+from gpconnect_messaging.storage import DamagedMessageError, NotThereError, StorageError, StoredMessage
 from tests.fakes.mesh import Client, Connections, Mood, Upload
 from tests.fakes.product import LEASE, TIMEOUTS
 from tests.unit.steps.sending import CHUNKED, MESSAGE_ID, Sending
@@ -39,6 +38,15 @@ OUTCOMES = (
 def kinds(sending: Sending) -> list[EventType]:
     """The kinds of the message's events, after the first."""
     return [event.kind for event in sending.history.events[1:]]
+
+
+def raising(error: Exception) -> Any:
+    """A call that raises this error."""
+
+    def call(*_: Any, **_named: Any) -> Any:
+        raise error
+
+    return call
 
 
 def test_a_message_that_mesh_takes_is_sent_once_whatever_the_queue_brings() -> None:
@@ -114,7 +122,7 @@ def test_a_busy_mesh_is_left_alone_for_as_long_as_it_asks_but_not_for_hours(monk
     for asked, obeyed in ((60.0, timedelta(minutes=1)), (7_200.0, timedelta(minutes=15))):
         sending = Sending()
 
-        def busy(_self: Client, *_: Any, asked: float = asked) -> Any:
+        def busy(_self: Client, *_: Any, asked: float = asked, **__: Any) -> Any:
             raise RetryLater("send", "answered 429", status=429, retry_after=asked)
 
         with monkeypatch.context() as patched:
@@ -137,7 +145,7 @@ def test_refused_credentials_are_an_error_of_their_own() -> None:
 
 def test_a_message_that_was_damaged_in_store_never_leaves_and_costs_no_attempt() -> None:
     sending = Sending()
-    sending.outgoing.put_object(Key=f"messages/{MESSAGE_ID}.xml", Body=sending.content[:-1] + b"?")
+    sending.damage()
     with pytest.raises(DamagedMessageError):
         sending.send()
     assert kinds(sending) == []
@@ -146,7 +154,7 @@ def test_a_message_that_was_damaged_in_store_never_leaves_and_costs_no_attempt()
 
 def test_a_damaged_long_message_is_never_completed() -> None:
     sending = Sending(CHUNKED)
-    sending.outgoing.put_object(Key=f"messages/{MESSAGE_ID}.xml", Body=sending.content[:-1] + b"?")
+    sending.damage()
     with pytest.raises(DamagedMessageError):
         sending.send()
     assert sending.copies == []
@@ -155,7 +163,7 @@ def test_a_damaged_long_message_is_never_completed() -> None:
 
 def test_a_message_that_is_not_stored_costs_no_attempt() -> None:
     sending = Sending()
-    del sending.outgoing.objects[f"messages/{MESSAGE_ID}.json"]
+    del sending.outgoing.objects[f"messages/{MESSAGE_ID}"]
     with pytest.raises(NotThereError):
         sending.send()
     assert kinds(sending) == []
@@ -244,26 +252,30 @@ def test_a_recipient_that_mesh_looks_up_is_recorded_with_the_upload() -> None:
 
 def test_a_long_message_goes_in_chunks_under_one_id() -> None:
     sending = Sending(CHUNKED)
+    recorded: list[LedgerEvent] = []
+    sending.ledger._watch = lambda _, events: recorded.extend(
+        event for event in events if event.kind is EventType.CHUNK_ACCEPTED
+    )
     assert sending.send() is Status.SENT
     assert sending.copies == [sending.content]
-    assert [event.details["number"] for event in sending.events(EventType.CHUNK_ACCEPTED)] == [1, 2]
-    assert [event.details["end"] for event in sending.events(EventType.CHUNK_ACCEPTED)] == [4_000, 8_000]
-    assert {event.details["mesh_message_id"] for event in sending.events(EventType.CHUNK_ACCEPTED)} == {"OUT000001"}
+    assert [(event.details["number"], event.details["end"]) for event in recorded] == [(1, 4_000), (2, 8_000)]
+    assert {event.details["mesh_message_id"] for event in recorded} == {"OUT000001"}
+    assert sending.events(EventType.CHUNK_ACCEPTED) == recorded[1:], "of the chunks of an upload the last is kept"
 
 
 def test_a_message_of_one_part_that_is_too_long_for_memory_goes_from_the_outbox(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(send, "_IN_MEMORY", 100)
+    monkeypatch.setattr(Sending, "longest_gzipped", 100)
     sending = Sending(101)
-    monkeypatch.setattr(sending.sender.outbox, "copy_message", None)
+    assert sending.outgoing.objects[f"messages/{MESSAGE_ID}"].endswith(sending.content), "its parts can be read"
     assert sending.send() is Status.SENT
     assert sending.copies == [sending.content]
     assert sending.events(EventType.CHUNK_ACCEPTED) == []
 
 
 def test_a_short_message_is_verified_before_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send, "_IN_MEMORY", 100)
+    monkeypatch.setattr(Sending, "longest_gzipped", 100)
     sending = Sending(100)
     monkeypatch.setattr(sending.sender.outbox, "read", None)
     assert sending.send() is Status.SENT
@@ -274,7 +286,7 @@ def test_without_time_a_long_message_goes_on_in_the_next_run() -> None:
     for accepted in (1, 2):
         with pytest.raises(PostponedError, match=f"before chunk {accepted + 1} of 3"):
             sending.send(time_left=lambda: False)
-        assert len(sending.events(EventType.CHUNK_ACCEPTED)) == accepted
+        assert [event.details["number"] for event in sending.events(EventType.CHUNK_ACCEPTED)] == [accepted]
     assert sending.send(time_left=lambda: False) is Status.SENT, "one chunk is always sent"
     assert sending.copies == [sending.content]
 
@@ -366,9 +378,8 @@ def lose_the_answer(monkeypatch: pytest.MonkeyPatch, tracking: Any) -> None:
     monkeypatch.setattr(Client, "tracking", tracking)
 
 
-def test_a_message_of_two_chunks_goes_in_two(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_of_two_chunks_goes_in_two() -> None:
     sending = Sending(6_000)
-    monkeypatch.setattr(sending.sender.outbox, "copy_message", None)
     assert sending.sender.send(MESSAGE_ID) is Status.SENT, "there is time, unless somebody says otherwise"
     assert [event.details["number"] for event in sending.events(EventType.CHUNK_ACCEPTED)] == [1]
     assert sending.copies == [sending.content]
@@ -376,7 +387,7 @@ def test_a_message_of_two_chunks_goes_in_two(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_refusal_without_a_status_is_recorded_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     sending = Sending()
-    monkeypatch.setattr(Client, "send", lambda *_: (_ for _ in ()).throw(Refused("send", "no")))
+    monkeypatch.setattr(Client, "send", raising(Refused("send", "no")))
     assert sending.send() is Status.REFUSED
     assert sending.events(EventType.UPLOAD_REFUSED)[0].details == {"attempt": 1, "http_status": 0, "error": "no"}
 
@@ -443,7 +454,7 @@ def test_a_lookup_that_mesh_does_not_answer_is_postponed_as_an_upload_is(monkeyp
 
 def test_a_secret_that_cannot_be_read_is_the_keepers_to_correct(monkeypatch: pytest.MonkeyPatch) -> None:
     sending = Sending()
-    monkeypatch.setattr(Client, "send", lambda *_: (_ for _ in ()).throw(CredentialsError("the secret is damaged")))
+    monkeypatch.setattr(Client, "send", raising(CredentialsError("the secret is damaged")))
     with pytest.raises(NotAuthorisedError, match="the secret is damaged"):
         sending.send()
     (postponed,) = sending.events(EventType.UPLOAD_POSTPONED)
@@ -454,7 +465,7 @@ def test_why_an_upload_was_postponed_is_recorded(monkeypatch: pytest.MonkeyPatch
     for problem in (NotSent("send", "no connection"), RetryLater("send", "answered 429", status=429)):
         sending = Sending()
         with monkeypatch.context() as patched:
-            patched.setattr(Client, "send", lambda *_, problem=problem: (_ for _ in ()).throw(problem))
+            patched.setattr(Client, "send", raising(problem))
             with pytest.raises(PostponedError, match=problem.problem):
                 sending.send()
         assert sending.events(EventType.UPLOAD_POSTPONED)[0].details == {"attempt": 1, "why": problem.problem}
@@ -462,7 +473,7 @@ def test_why_an_upload_was_postponed_is_recorded(monkeypatch: pytest.MonkeyPatch
 
 def test_an_upload_that_is_damaged_on_its_way_is_postponed_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     sending = Sending(CHUNKED)
-    monkeypatch.setattr(Client, "send_part", lambda *_, **__: (_ for _ in ()).throw(StorageError("S3 is away")))
+    monkeypatch.setattr(Client, "send_part", raising(StorageError("S3 is away")))
     with pytest.raises(StorageError):
         sending.send()
     assert sending.events(EventType.UPLOAD_POSTPONED)[0].details == {"attempt": 1, "why": "S3 is away"}
@@ -470,7 +481,7 @@ def test_an_upload_that_is_damaged_on_its_way_is_postponed_with_the_reason(monke
 
 def test_an_uncertain_upload_is_recorded_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     sending = Sending()
-    monkeypatch.setattr(Client, "send", lambda *_: (_ for _ in ()).throw(Uncertain("send", "the answer was lost")))
+    monkeypatch.setattr(Client, "send", raising(Uncertain("send", "the answer was lost")))
     assert sending.send() is Status.UNCERTAIN
     (uncertain,) = sending.events(EventType.UPLOAD_UNCERTAIN)
     assert (uncertain.details, uncertain.source) == ({"attempt": 1, "why": "the answer was lost"}, "sender")
@@ -496,14 +507,20 @@ def test_what_a_newer_release_has_plans_for_is_not_uploaded() -> None:
 
 def test_a_message_that_the_ledger_loses_meanwhile_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def forget(sending: Sending) -> None:
-        for pk, sk in sending.ledger._client.item_keys():  # type: ignore[attr-defined]
-            if pk == f"MESSAGE#{MESSAGE_ID}":
-                sending.ledger._client.delete_item(TableName="ledger", Key={"pk": {"S": pk}, "sk": {"S": sk}})
+        for pk, sk in sending.table.item_keys():
+            sending.table.delete_item(Key={"pk": {"S": pk}, "sk": {"S": sk}})
+        sending.ledger._remembered.clear()
 
     before_the_lease, after_it = Sending(), Sending()
-    monkeypatch.setattr(before_the_lease.sender.outbox, "copy_message", lambda *_: forget(before_the_lease))
+    opened = before_the_lease.sender.outbox.open
 
-    def forgotten(*_: Any) -> SendReceipt:
+    def open_and_forget(message_id: str, sha256: str) -> StoredMessage:
+        forget(before_the_lease)
+        return opened(message_id, sha256)
+
+    monkeypatch.setattr(before_the_lease.sender.outbox, "open", open_and_forget)
+
+    def forgotten(*_: Any, **__: Any) -> SendReceipt:
         forget(after_it)
         return SendReceipt(message_id="M1")
 
@@ -511,10 +528,6 @@ def test_a_message_that_the_ledger_loses_meanwhile_is_an_error(monkeypatch: pyte
     for sending in (before_the_lease, after_it):
         with pytest.raises(UnknownMessageError, match="the ledger has lost the message"):
             sending.send()
-
-
-def test_the_limits_are_what_the_documents_say() -> None:
-    assert send._IN_MEMORY == 8_388_608
 
 
 def test_a_message_that_was_read_for_refused_credentials_is_read_again_for_the_rotated_ones() -> None:

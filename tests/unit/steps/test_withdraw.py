@@ -43,6 +43,19 @@ def test_of_a_sent_report_a_warning_says_all_that_must_be_told_and_the_notificat
         assert personal not in notification
 
 
+def test_a_builder_that_saw_less_does_not_replace_the_warning_that_the_ledger_names() -> None:
+    product = Product(hold_window_seconds=0)
+    product.asks()
+    product.works()
+    withdrawal = product.withdraws()
+    (event,) = product.row(withdrawal.message_id).history.of(EventType.WITHDRAWAL)
+    warning = product.bucket.objects[event.details["warning_key"]]
+    stale = product.evidence.keep_warning(withdrawal.message_id, "of none of the messages")
+    assert stale != event.details["warning_key"]
+    assert product.bucket.objects[event.details["warning_key"]] == warning
+    assert product.evidence.keep_warning(withdrawal.message_id, warning.decode()) == event.details["warning_key"]
+
+
 def test_a_warning_is_given_even_where_the_request_is_not_kept_any_longer() -> None:
     product = Product(hold_window_seconds=0)
     product.asks()

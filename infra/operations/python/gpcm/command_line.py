@@ -27,8 +27,8 @@ from gpcm.environment import (
     open_environment,
     operator_name,
 )
-from gpcm.screen import Screen, print_error, rows_table
-from gpconnect_messaging.ledger.search import CursorError, SearchBusyError
+from gpcm.screen import RowsTable, Screen, print_error
+from gpconnect_messaging.ledger.search import CursorError
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.operators import ActorError, ReasonError, checked_reason
 from gpconnect_messaging.steps.operator_actions import NotPossibleError
@@ -223,7 +223,7 @@ def _exit_status(work: Callable[[], int | None]) -> int:
         print_error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
         return ExitStatus.WRONG_INPUT
     except AmbiguousError as error:
-        print_error(str(error), rows_table(error.rows))
+        print_error(str(error), RowsTable(error.rows))
         return ExitStatus.NOT_POSSIBLE
     except (UnknownMessageError, NotPossibleError) as error:
         print_error(f"{error!s}".rstrip(".") + ".")
@@ -231,7 +231,7 @@ def _exit_status(work: Callable[[], int | None]) -> int:
     except OperatorEnvironmentError as error:
         print_error(str(error))
         return ExitStatus.NO_ENVIRONMENT
-    except (LedgerBusyError, SearchBusyError):
+    except LedgerBusyError:
         print_error("Others are changing the same message. Nothing was changed: try again.")
         return ExitStatus.NOT_POSSIBLE
     except ClientError as error:

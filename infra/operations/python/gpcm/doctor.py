@@ -139,7 +139,7 @@ _SETTINGS: Mapping[str, Callable[[OperatorEnvironment], object]] = {
 
 def _ledger(environment: OperatorEnvironment) -> tuple[bool, str]:
     table = environment.client("dynamodb").describe_table(TableName=environment.table)["Table"]
-    wanted = {"by_status", "by_time", "by_encounter", "by_due"}
+    wanted = {"by_attention", "by_time", "by_work"}
     active = {
         index["IndexName"] for index in table.get("GlobalSecondaryIndexes", ())
         if index.get("IndexStatus", "ACTIVE") == "ACTIVE"

@@ -27,31 +27,34 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
 from gpcm.logs import CloudWatchLogs, LogFiles, Logs
-from gpcm.messages import Message, Row, StatusCount, message, row, status_counts
+from gpcm.messages import Message, Row, message, row
 from gpconnect_messaging.adapters import PollerAdapters
 from gpconnect_messaging.derivation import IdentifiersSecretError, read_identifiers
 from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.holds import HeldItems
 from gpconnect_messaging.ledger.records import Summary
-from gpconnect_messaging.ledger.search import Search
-from gpconnect_messaging.legal_hold import LegalHold
+from gpconnect_messaging.ledger.search import Counted, Search
 from gpconnect_messaging.mailboxes.senders import SenderDirectory, SenderSettingsError
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings, SettingsError
 from gpconnect_messaging.steps.operator_actions import OperatorActions
-from gpconnect_messaging.storage import Outbox
 
 if TYPE_CHECKING:
+    from gpconnect_messaging.ledger.store import Ledger
+    from gpconnect_messaging.legal_hold import LegalHold
     from gpconnect_messaging.replay.backfill import Backfill
     from gpconnect_messaging.replay.redrive import Lane, Redrive
     from gpconnect_messaging.replay.resend import Resend
+    from gpconnect_messaging.storage import Outbox
 
 FUNCTIONS = ("builder", "sender", "poller")
 _QUEUES = {
     "intake": "IntakeQueueUrl",
     "send": "SendQueueUrl",
+    "inbox": "InboxQueueUrl",
     "intake dead letters": "IntakeDeadLetterQueueUrl",
     "send dead letters": "SendDeadLetterQueueUrl",
+    "inbox dead letters": "InboxDeadLetterQueueUrl",
 }
 _SENDER_QUEUE_OUTPUT = "IntakeQueueUrlOf"
 """Beginning of the outputs with the senders' own queues."""
@@ -218,16 +221,25 @@ class OperatorEnvironment(PollerAdapters):
     @cached_property
     def search(self) -> Search:
         """Search for messages, page by page, and counts of messages."""
-        return Search(self.client("dynamodb"), self.table, self.now)
+        search = Search(self.client("dynamodb"), self.table, self.now, timeouts=self.settings.timeouts)
+        return search.with_archive(self.archive)
+
+    @cached_property
+    def ledger(self) -> "Ledger":
+        """The ledger, with the archive."""
+        return super().ledger.with_archive(self.archive)
 
     @cached_property
     def trail(self) -> AuditTrail:
         """The audit trail."""
-        return AuditTrail(self.client("dynamodb"), self.table, self.now, self.settings.audit_kept)
+        trail = AuditTrail(self.client("dynamodb"), self.table, self.now, self.settings.audit_kept)
+        return trail.with_archive(self.archive)
 
     @cached_property
-    def outbox(self) -> Outbox:
+    def outbox(self) -> "Outbox":
         """Built messages and their envelopes: personal data, see `gpcm.personal_data`."""
+        from gpconnect_messaging.storage import Outbox
+
         return Outbox(self.client("s3"), self.output("OutboxBucketName"))
 
     @cached_property
@@ -288,11 +300,15 @@ class OperatorEnvironment(PollerAdapters):
         )
 
     @cached_property
-    def legal_hold(self) -> LegalHold:
+    def legal_hold(self) -> "LegalHold":
         """The legal holds."""
-        items = HeldItems(self.client("dynamodb"), self.table, self.now, self.settings.audit_kept)
+        from gpconnect_messaging.legal_hold import LegalHold
+
+        items = HeldItems(
+            self.client("dynamodb"), self.table, self.settings.timeouts, self.now, self.settings.audit_kept
+        )
         return LegalHold(
-            items=items,
+            items=items.with_archive(self.archive),
             trail=self.trail,
             s3=self.client("s3"),
             outbox_bucket=self.output("OutboxBucketName"),
@@ -374,8 +390,8 @@ class OperatorEnvironment(PollerAdapters):
         if not summaries:
             # The sentence does not repeat the input: it can hold a patient's name.
             raise UnknownMessageError(
-                "No message has that id. Give a message id (or the first eight characters), a full request id, or a "
-                "MESH message id; `gpcm list` shows the messages."
+                "No message has that id. Give a whole message id, request id or MESH message id; `gpcm list` shows the "
+                "messages."
             )
         if len(summaries) > 1:
             sentence = f"{len(summaries)} messages have that id; give the id of one of them."
@@ -410,16 +426,12 @@ class OperatorEnvironment(PollerAdapters):
         now = self.now()
         return [row(summary, now) for summary in summaries]
 
-    def counts(self, settled_within: timedelta = timedelta(days=1)) -> tuple[StatusCount, ...]:
+    def counted(self, settled_within: timedelta = timedelta(days=1)) -> Counted:
         """Count messages by status: all open ones, with the oldest, and the settled ones of the last day.
 
         Takes about a second, and longer with many messages: see `ledger.search`.
         """
-        counted = self.search.counts(self.now() - settled_within)
-        open_ones = [status for status, count in counted.by_status.items() if count and not status.settled]
-        with ThreadPoolExecutor(4) as threads:
-            oldest = dict(zip(open_ones, threads.map(self.search.oldest, open_ones), strict=True))
-        return status_counts(counted, {status: since for status, since in oldest.items() if since})
+        return self.search.counts(self.now() - settled_within)
 
 
 _open_local_run: Callable[[], OperatorEnvironment] | None = None

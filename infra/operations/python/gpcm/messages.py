@@ -69,11 +69,6 @@ class Row:
     late: bool
     """Whether the message has been due for the sweep for more than two minutes."""
 
-    @property
-    def short_id(self) -> str:
-        """The first eight characters of the message id, enough to find the message."""
-        return self.message_id[:8]
-
     def as_json(self) -> dict[str, Any]:
         """Return the values for JSON."""
         return {
@@ -118,11 +113,10 @@ class StatusCount:
     oldest: datetime | None = None
 
 
-def status_counts(counted: Counted, oldest: dict[Status, datetime] | None = None) -> tuple[StatusCount, ...]:
+def status_counts(counted: Counted) -> tuple[StatusCount, ...]:
     """Return the counts in the order of the statuses, without zeros."""
-    since = oldest or {}
     return tuple(
-        StatusCount(status, counted.by_status[status], since.get(status))
+        StatusCount(status, counted.by_status[status], counted.oldest.get(status))
         for status in ORDER
         if counted.by_status.get(status)
     )

@@ -7,10 +7,12 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +22,7 @@ from gpcm.messages import HIDDEN, Acknowledgement, Coming, Message, Mood, Row, S
 from gpcm.wording import period
 
 _WIDTH_OFF_TERMINAL = 100
+_WIDEST = 1_000
 _STYLES = {
     Mood.GOOD: "green",
     Mood.UNDER_WAY: "cyan",
@@ -101,16 +104,33 @@ def status_text(row: Row | StatusCount) -> Text:
     return Text(row.status.value, _STYLES[mood(row.status)])
 
 
-def rows_table(rows: Sequence[Row]) -> Table:
-    """Draw a list of messages."""
-    table = plain_table("message", "status", "since", "mailbox", "version", "to", "recorded (UTC)", right=["version"])
-    for row in rows:
-        since = period(row.age) + (", late" if row.late else "")
-        version = str(row.version) if row.version else "–"
-        recipient = "practice" if row.recipient == "registered-practice" else row.recipient
-        cells = (row.short_id, status_text(row), since, row.mailbox, version, recipient, moment(row.created_at))
-        table.add_row(*cells)
-    return table
+@dataclass(frozen=True)
+class RowsTable:
+    """A list of messages: a table where it fits, otherwise two lines for a message, so that no id is broken."""
+
+    rows: Sequence[Row]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the list in the width that there is."""
+        headings = ("message", "status", "since", "mailbox", "version", "to", "recorded (UTC)")
+        table = plain_table(*headings, right=["version"])
+        for row in self.rows:
+            table.add_row(*_cells(row))
+        if Measurement.get(console, options.update(width=_WIDEST), table).maximum <= options.max_width:
+            yield table
+            return
+        for row in self.rows:
+            message_id, status, since, mailbox, version, to, recorded = _cells(row)
+            yield Text.assemble((str(message_id), "bold"), "  ", status)
+            of_version = f"version {version}" if row.version else "no version"
+            yield sentences([f"for {since}, {mailbox}, {of_version}, to {to}, recorded {recorded} UTC"])
+
+
+def _cells(row: Row) -> tuple[str | Text, ...]:
+    since = period(row.age) + (", late" if row.late else "")
+    version = str(row.version) if row.version else "–"
+    recipient = "practice" if row.recipient == "registered-practice" else row.recipient
+    return row.message_id, status_text(row), since, row.mailbox, version, recipient, moment(row.created_at)
 
 
 def counts_table(counts: Sequence[StatusCount], now: datetime) -> Table:

@@ -6,7 +6,7 @@ settings have no MESH has no adapter of MESH.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -23,6 +23,8 @@ from gpconnect_messaging.settings import (
 if TYPE_CHECKING:
     from gpconnect_messaging.derived_ids import Identifiers
     from gpconnect_messaging.enabled import EnabledParts
+    from gpconnect_messaging.ledger.archive import Archive
+    from gpconnect_messaging.ledger.archiver import Archiver
     from gpconnect_messaging.ledger.balances import Balances
     from gpconnect_messaging.ledger.canaries import Canaries
     from gpconnect_messaging.ledger.derivation import DerivationGuard
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
     from gpconnect_messaging.mailboxes.senders import SenderDirectory
     from gpconnect_messaging.notifications import Notifier
-    from gpconnect_messaging.queues import IntakeQueue, SendQueue
+    from gpconnect_messaging.queues import InboxQueue, IntakeQueue, SendQueue
     from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 
 LedgerS = TypeVar("LedgerS", bound=LedgerSettings)
@@ -135,6 +137,13 @@ class IntakeAdapters(Adapters[IntakeS]):
         return Evidence(self.client("s3"), self.settings.evidence_bucket, self.now)
 
     @cached_property
+    def archive(self) -> "Archive":
+        """The archive of settled encounters."""
+        from gpconnect_messaging.ledger.archive import Archive
+
+        return Archive(self.client("s3"), self.settings.evidence_bucket)
+
+    @cached_property
     def intake_queue(self) -> "IntakeQueue":
         """The queue that the builder reads."""
         from gpconnect_messaging.queues import IntakeQueue
@@ -183,6 +192,11 @@ class BuilderAdapters(IntakeAdapters[BuilderSettings], OutboxAdapters[BuilderSet
     """The builder's adapters."""
 
     @cached_property
+    def ledger(self) -> "Ledger":
+        """The ledger, with the archive: a version that an archived encounter has must not be given again."""
+        return super().ledger.with_archive(self.archive, by_any_id=False)
+
+    @cached_property
     def senders(self) -> "SenderDirectory | None":
         """The configured senders; None: every request may use every mailbox."""
         from gpconnect_messaging.mailboxes.senders import SenderDirectory
@@ -199,19 +213,39 @@ class PollerAdapters(IntakeAdapters[PollerSettings], MeshAdapters[PollerSettings
     """The poller's adapters, with the records that operators read too."""
 
     @cached_property
+    def inbox_queue(self) -> "InboxQueue":
+        """The queue that the poller collects from."""
+        from gpconnect_messaging.queues import InboxQueue
+
+        return InboxQueue(self.client("sqs"), self.settings.inbox_queue_url)
+
+    @cached_property
     def notifications(self) -> "NotificationStore":
         """The notifications."""
-        from gpconnect_messaging.ledger.notifications import NotificationStore
-
-        settings = self.settings
-        return NotificationStore(self.client("dynamodb"), settings.ledger_table, self.now, settings.audit_kept)
+        return self.notifier.store
 
     @cached_property
     def balances(self) -> "Balances":
         """The daily balances."""
         from gpconnect_messaging.ledger.balances import Balances
 
-        return Balances(self.client("dynamodb"), self.settings.ledger_table, self.now, self.settings.audit_kept)
+        settings = self.settings
+        return Balances(
+            self.client("dynamodb"), settings.ledger_table, settings.timeouts, self.now, settings.audit_kept
+        )
+
+    @cached_property
+    def archiver(self) -> "Archiver":
+        """Moves settled encounters to the archive."""
+        from gpconnect_messaging.ledger.archive import Archive
+        from gpconnect_messaging.ledger.archiver import Archiver
+
+        settings = self.settings
+        locked_for = timedelta(days=settings.archive_lock_days) if settings.archive_lock_days else None
+        archive = Archive(self.client("s3"), settings.evidence_bucket, locked_for)
+        after = timedelta(days=settings.archive_after_days)
+        client = self.client("dynamodb")
+        return Archiver(client, settings.ledger_table, settings.timeouts, archive, after, self.now)
 
     @cached_property
     def drop_passes(self) -> "DropPasses":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.holds import Held, HeldItems
 from gpconnect_messaging.operators import checked_actor, checked_reason
+from gpconnect_messaging.storage import message_key, received_key, request_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -51,29 +52,30 @@ class LegalHold:
         return self._set_status(self._objects(message_id, lifted.freed) - shared, "OFF")
 
     def _objects(self, message_id: str, held: Held) -> set[tuple[str, str]]:
-        """Return the buckets and keys of all objects that S3 may have of a message."""
+        """Return the buckets and keys of all objects that S3 may have of a message; a folder stands for its objects."""
         return {
-            *((self.outbox_bucket, f"messages/{message_id}.{kind}") for kind in ("xml", "json")),
-            *((self.evidence_bucket, f"{kind}/{held.request_id}.json") for kind in ("requests", "comparisons")),
-            *(
-                (self.evidence_bucket, f"received/{held.mailbox}/{mesh_id}{suffix}")
-                for mesh_id in held.came
-                for suffix in ("", ".json")
-            ),
-            *((self.evidence_bucket, f"warnings/{row_id}.txt") for row_id in held.encounter),
+            (self.outbox_bucket, message_key(message_id)),
+            (self.evidence_bucket, request_key(held.request_id)),
+            (self.evidence_bucket, f"comparisons/{held.request_id}.json"),
+            *((self.evidence_bucket, received_key(held.mailbox, mesh_id)) for mesh_id in held.came),
+            *((self.evidence_bucket, f"warnings/{row_id}/") for row_id in held.encounter),
         }
 
     def _set_status(self, objects: set[tuple[str, str]], status: Literal["ON", "OFF"]) -> int:
         versions = 0
         for bucket, key in sorted(objects):
-            for version in self._versions(bucket, key):
+            for found, version in self._versions(bucket, key):
                 self.s3.put_object_legal_hold(
-                    Bucket=bucket, Key=key, VersionId=version, LegalHold={"Status": status}
+                    Bucket=bucket, Key=found, VersionId=version, LegalHold={"Status": status}
                 )  # fmt: skip
                 versions += 1
         return versions
 
-    def _versions(self, bucket: str, key: str) -> Iterator[str]:
-        """Yield all existing versions of an object, including hidden and deleted ones."""
+    def _versions(self, bucket: str, key: str) -> Iterator[tuple[str, str]]:
+        """Yield key and version of all existing versions, including hidden ones, of an object or of a folder's."""
         for page in self.s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
-            yield from (version["VersionId"] for version in page.get("Versions", ()) if version["Key"] == key)
+            yield from (
+                (version["Key"], version["VersionId"])
+                for version in page.get("Versions", ())
+                if version["Key"] == key or key.endswith("/")
+            )

@@ -25,6 +25,10 @@ _UPLOADS = {
 }
 
 
+_BY_MAILBOX = {"MessageSent", "MessageDelivered", "MessageOverdue", "TimeToSend"}
+"""The metrics that are also of a mailbox: a metric costs, and the ledger can be asked for the rest."""
+
+
 class Unit(StrEnum):
     """CloudWatch's names of the units."""
 
@@ -34,7 +38,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One value of a metric; `mailbox` is None where no known mailbox applies."""
+    """One value of a metric; `mailbox` is None where the metric is of the service alone."""
 
     name: str
     unit: Unit
@@ -58,10 +62,8 @@ def measured(record: MessageRecord, new: Sequence[LedgerEvent]) -> Iterator[Meas
     | `AnsweredNo` | 1 for a rejected message, 0 for a delivered one: the average is the rejection rate |
     | `Upload…`, `RecipientUnresolved` | 1 for an upload that did not succeed |
     """
-    # The sender chooses the mailbox of a refused request: a metric per value would be unbounded.
-    mailbox = None if record.history.of(EventType.REQUEST_REFUSED) else record.mailbox
     for name, unit, value in _values(record.history, new):
-        yield Measurement(name, unit, value, mailbox)
+        yield Measurement(name, unit, value, record.mailbox if name in _BY_MAILBOX else None)
 
 
 def _values(history: MessageHistory, new: Sequence[LedgerEvent]) -> Iterator[tuple[str, Unit, float]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gpconnect_messaging.ledger.notifications import NotificationStore
 from gpconnect_messaging.ledger.records import Notification
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.stored_names import NotificationType
@@ -246,6 +247,12 @@ class Notifier:
         self._client = client
         self._topic_arn = topic_arn
         self._ledger = ledger
+        self.store = NotificationStore(ledger)
+
+    def raise_and_notify(self, notifications: Iterable[Notification]) -> None:
+        """Raise and publish notifications about something that is not a message; none is raised twice."""
+        for notification in notifications:
+            self.notify(self._ledger.raise_notification(notification))
 
     def notify(self, notifications: Iterable[Notification], time_left: Callable[[], bool] = lambda: True) -> int:
         """Publish the notifications that no other process is publishing, while there is time; return how many.
@@ -259,7 +266,7 @@ class Notifier:
         for notification in notifications:
             if not time_left():
                 break
-            if self._ledger.take_notification(notification):
+            if self.store.take(notification):
                 try:
                     self._publish(notification, Delivery.FIRST)
                 except ClientError as error:
@@ -268,7 +275,7 @@ class Notifier:
                 except BotoCoreError as error:
                     failure = error
                     break
-                self._ledger.notification_told(notification)
+                self.store.told(notification)
                 published += 1
         if failure is not None:
             raise failure

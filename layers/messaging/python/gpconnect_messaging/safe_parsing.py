@@ -11,8 +11,7 @@ from typing import Any
 
 from lxml import etree
 
-MOST_MEMBERS = 100
-"""Limit for a gzip stream: every member costs a copy of the rest."""
+from gpconnect_messaging.sizes import MOST_MEMBERS
 
 GZIP = b"\x1f\x8b"
 _MARKS = (

@@ -157,10 +157,18 @@ class PollerSettings(IntakeSettings, MeshSettings):
     """Ids of the mappings that feed the builder and the sender, separated by commas."""
     keys: str
     """ARNs of the keys, separated by commas."""
+    inbox_queue_url: str
+    """The queue on which messages of inboxes wait to be collected."""
+    mailbox_poll_minutes: int = 5
+    messages_at_once: int = 10
+    """How many messages a run collects at once."""
     canary_minutes: int = 15
-    poll_lease_seconds: int = 270
     escalate_after_seconds: int = 14_400
     drop_settled_seconds: int = 3_600
+    archive_after_days: int = 120
+    """How old all requests of a month are when they are archived."""
+    archive_lock_days: int = 0
+    """How long the archive is locked; 0: as long as other evidence."""
     mesh_questions_a_day: int = 5_000
     """About how many messages the daily balance asks MESH."""
 
@@ -178,11 +186,6 @@ class PollerSettings(IntakeSettings, MeshSettings):
     def escalate_after(self) -> timedelta:
         """How long a notification about no known mailbox waits for an acknowledgement."""
         return timedelta(seconds=self.escalate_after_seconds)
-
-    @property
-    def poll_lease(self) -> timedelta:
-        """The lease of a mailbox; longer than the poller may run, shorter than the schedule's interval."""
-        return timedelta(seconds=self.poll_lease_seconds)
 
 
 def _convert(name: str, text: str, kind: Any) -> Any:

@@ -1,4 +1,7 @@
-"""Lengths in bytes, in words for a person."""
+"""Lengths in bytes: limits, and words for a person."""
+
+MOST_MEMBERS = 100
+"""Limit for a gzip stream: every member costs a copy of the rest."""
 
 
 def in_megabytes(count: int) -> str:

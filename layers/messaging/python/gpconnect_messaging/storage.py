@@ -5,14 +5,17 @@ Outbox and evidence keys contain only ids. Senders choose the keys in the drop, 
 
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
+from gpconnect_messaging.compression import Damaged, compressed, compressor, inflated
 from gpconnect_messaging.drop_keys import RECEIVED, REQUEST_FILE, is_request
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.scan_results import SCAN_TAG, VALIDATION_OBJECT
@@ -23,6 +26,13 @@ if TYPE_CHECKING:
 
 _PART = 8 * 1024 * 1024
 _CHUNK = 192 * 1024
+FIRST_PART = 2048
+"""The length of a stored message's first part. The longest headers that MESH takes fit."""
+_GZIP = 16 + zlib.MAX_WBITS
+# Without gzip's header and trailer (18 bytes), deflate's (5), and the line's end.
+_FIRST_LINE = FIRST_PART - 24
+_SHORT = 1024 * 1024
+"""The longest file of the drop that is read when it is found, and then kept in memory."""
 _LONGEST_KEY = 1024
 # The shortest part that S3 takes.
 _RECEIVED_PART = 5 * 1024 * 1024
@@ -66,13 +76,14 @@ class Receipt:
 class DropFile:
     """A version of a file in the drop bucket; `size` is in bytes.
 
-    `at` is S3's LastModified (UTC, whole seconds).
+    `at` is S3's LastModified (UTC, whole seconds). `content` is there where a short file was read.
     """
 
     key: str
     version: str
     size: int
     at: datetime
+    content: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +129,19 @@ class DropBucket:
             raise ValueError("longer than the limit")
         return content
 
-    def stat(self, key: str, version: str | None = None) -> DropFile:
-        """Return a file's version (the latest, or `version`) and size. Raises NotThereError."""
-        _require_possible(key)
-        which = {"VersionId": version} if version else {}
-        try:
-            head = self._client.head_object(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]
-        except ClientError as error:
-            raise _meaning(error) from None
-        return DropFile(key, head.get("VersionId", ""), head["ContentLength"], whole_second(head["LastModified"]))
+    def find(self, key: str, version: str | None = None) -> DropFile:
+        """Return a file's version (the latest, or `version`), with the content if it is short. Raises NotThereError."""
+        found = self._get(key, version)
+        body, size = found["Body"], found["ContentLength"]
+        content = body.read() if size <= _SHORT else body.close()
+        return DropFile(key, found.get("VersionId", ""), size, whole_second(found["LastModified"]), content)
 
-    def chunks(self, file: DropFile) -> Iterator[bytes]:
+    def chunks(self, file: DropFile) -> Iterable[bytes]:
         """Stream a file. Raises NotThereError."""
-        yield from self._get(file.key, file.version)["Body"].iter_chunks(_CHUNK)
+        if file.content is not None:
+            return [file.content]
+        body: Iterable[bytes] = self._get(file.key, file.version)["Body"].iter_chunks(_CHUNK)
+        return body
 
     def mark_received(self, key: str, version: str, receiver: Receiver = Receiver()) -> Receiver | None:
         """Tag a version as received by a request, keeping other tags; a lifecycle rule then expires the version.
@@ -278,67 +289,88 @@ class DropBucket:
             raise _meaning(error) from None
         return tagging.get("VersionId", ""), {tag["Key"]: tag["Value"] for tag in tagging["TagSet"]}
 
-    def _get(self, key: str, version: str, span: str | None = None) -> Any:
+    def _get(self, key: str, version: str | None) -> Any:
         _require_possible(key)
         which = {"VersionId": version} if version else {}
-        which |= {"Range": span} if span else {}
         try:
             return self._client.get_object(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]
         except ClientError as error:
             raise _meaning(error) from None
 
 
-class Outbox:
-    """Holds built messages and their envelopes."""
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A stored message: the envelope, and the message as one gzip stream, verified; None for a long one."""
 
-    def __init__(self, client: "S3Client", bucket: str) -> None:
+    envelope: Envelope
+    gzipped: bytes | None = field(repr=False)
+
+
+class Outbox:
+    """Holds built messages, with their envelopes, as one object each (ADR 55).
+
+    The object begins with the envelope: one gzip member of always `FIRST_PART` bytes. The message follows as another
+    member, which MESH gets as it is; a message of more than `longest_gzipped` bytes follows uncompressed, so that its
+    parts can be read.
+    """
+
+    def __init__(self, client: "S3Client", bucket: str, longest_gzipped: int = _PART) -> None:
         self._client = client
         self._bucket = bucket
+        self._longest_gzipped = longest_gzipped
 
     def put(self, message_id: str, envelope: Envelope, content: Iterable[bytes]) -> str:
-        """Store a message as a stream, and the envelope; return the message's SHA-256 in hex."""
-        self._client.put_object(
-            Bucket=self._bucket, Key=_envelope_key(message_id), Body=envelope.to_json(), ContentType="application/json"
-        )
+        """Store a message, given as a stream, with the envelope; return the message's SHA-256 in hex."""
         from boto3.s3.transfer import TransferConfig  # only the builder uploads: the others start without it
 
         stream = _HashedStream(content)
+        begin = stream.read(self._longest_gzipped + 1)
+        is_short = len(begin) <= self._longest_gzipped
+        stream.put_back(_first_part(envelope, gzip=is_short) + (compressed(begin) if is_short else begin))
         self._client.upload_fileobj(
             stream,  # type: ignore[arg-type]
             self._bucket,
-            _message_key(message_id),
-            ExtraArgs={"ContentType": "application/fhir+xml"},
+            message_key(message_id),
+            ExtraArgs={"ContentType": "application/gzip" if is_short else "application/octet-stream"},
             # One part at a time, in this thread: memory stays at one part whatever the message's size.
             Config=TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART, use_threads=False),
         )
         return stream.hash.hexdigest()
 
     def envelope(self, message_id: str) -> Envelope:
-        """Read a message's envelope. Raises NotThereError."""
-        return Envelope.from_json(self._get(_envelope_key(message_id)).read())
+        """Read a message's envelope. Raises NotThereError, DamagedMessageError."""
+        return _read_first_part(self._get(message_id, f"bytes=0-{FIRST_PART - 1}").read())[0]
 
     def holds(self, message_id: str) -> bool:
         """Return whether a message is still stored. Raises StorageError."""
-        return _is_there(self._client, self._bucket, _message_key(message_id))
+        return _is_there(self._client, self._bucket, message_key(message_id))
 
-    def copy_message(self, message_id: str, sha256: str, target: IO[bytes]) -> None:
-        """Copy a message into a file and rewind it.
+    def open(self, message_id: str, sha256: str) -> StoredMessage:
+        """Read the envelope, and the message if it is gzip'd. `read` streams a long one, and the caller verifies it.
 
         Raises NotThereError; DamagedMessageError where the hash is not `sha256`.
         """
-        digest = hashlib.sha256()
-        for chunk in self._get(_message_key(message_id)).iter_chunks(_CHUNK):
-            digest.update(chunk)
-            target.write(chunk)
-        if digest.hexdigest() != sha256:
-            raise DamagedMessageError("the stored message is not the one that was built")
-        target.seek(0)
+        body = self._get(message_id)
+        envelope, is_gzipped = _read_first_part(body.read(FIRST_PART))
+        if not is_gzipped:
+            body.close()
+            return StoredMessage(envelope, None)
+        gzipped = body.read()
+        _verified(inflated([gzipped]), sha256)
+        return StoredMessage(envelope, gzipped)
+
+    def whole(self, message_id: str, sha256: str) -> bytes:
+        """Read a message, uncompressed. Raises NotThereError; DamagedMessageError where the hash is not `sha256`."""
+        if (gzipped := self.open(message_id, sha256).gzipped) is not None:
+            return b"".join(inflated([gzipped]))
+        return _verified(self._get(message_id, f"bytes={FIRST_PART}-").iter_chunks(_CHUNK), sha256)
 
     def read(self, message_id: str, start: int, length: int) -> Iterator[bytes]:
-        """Stream a part of a message, in blocks. Raises NotThereError, StorageError."""
+        """Stream a part of a long message, in blocks. Raises NotThereError, StorageError."""
         if length == 0:
             return
-        body = self._get(_message_key(message_id), f"bytes={start}-{start + length - 1}")
+        start += FIRST_PART
+        body = self._get(message_id, f"bytes={start}-{start + length - 1}")
         try:
             yield from body.iter_chunks(_CHUNK)
         except (BotoCoreError, HTTPClientError) as error:
@@ -346,14 +378,40 @@ class Outbox:
         finally:
             body.close()
 
-    def _get(self, key: str, span: str | None = None) -> Any:
+    def _get(self, message_id: str, span: str | None = None) -> Any:
         which = {"Range": span} if span else {}
         try:
-            return self._client.get_object(Bucket=self._bucket, Key=key, **which)["Body"]  # type: ignore[arg-type]
+            return self._client.get_object(Bucket=self._bucket, Key=message_key(message_id), **which)["Body"]  # type: ignore[arg-type]
         except ClientError as error:
             raise _meaning(error) from None
         except BotoCoreError as error:
             raise StorageError(f"S3 could not be reached: {type(error).__name__}") from None
+
+
+def _first_part(envelope: Envelope, *, gzip: bool) -> bytes:
+    """Write an envelope as a gzip member of `FIRST_PART` bytes: a line of JSON, padded and not compressed."""
+    line = json.dumps({"version": 1, "gzip": gzip, "envelope": asdict(envelope)}).encode().ljust(_FIRST_LINE) + b"\n"
+    if len(line) > _FIRST_LINE + 1:
+        raise ValueError("the envelope is longer than MESH's headers can be")
+    return zlib.compress(line, 0, _GZIP)
+
+
+def _read_first_part(first: bytes) -> tuple[Envelope, bool]:
+    """Return the envelope, and whether the message is gzip'd. Raises DamagedMessageError."""
+    with suppress(ValueError, TypeError):
+        match json.loads(b"".join(inflated([first]))):
+            case {"version": 1, "gzip": bool(is_gzipped), "envelope": dict(envelope)}:
+                return Envelope(**envelope), is_gzipped
+    raise DamagedMessageError("the stored envelope is not the one that was written")
+
+
+def _verified(blocks: Iterable[bytes], sha256: str) -> bytes:
+    """Join a message's blocks. Raises DamagedMessageError."""
+    with suppress(Damaged):
+        content = b"".join(blocks)
+        if hashlib.sha256(content).hexdigest() == sha256:
+            return content
+    raise DamagedMessageError("the stored message is not the one that was built")
 
 
 def whole_second(at: datetime) -> datetime:
@@ -385,10 +443,10 @@ class Evidence:
 
         A redriven dead letter has a new arrival on the queue, and would seem newer than requests that came after it.
         """
-        key = f"requests/{request_id}.json"
+        key = request_key(request_id)
         try:
             self._client.put_object(
-                Bucket=self._bucket, Key=key, Body=raw, ContentType="application/json",
+                Bucket=self._bucket, Key=key, Body=compressed(raw), ContentType="application/gzip",
                 Metadata={_ARRIVED: arrived.isoformat()}, IfNoneMatch="*",
             )  # fmt: skip
         except ClientError as error:
@@ -429,7 +487,7 @@ class Evidence:
     def arrived(self, request_id: str, since: datetime) -> datetime | None:
         """Return when (UTC) a request arrived: as it was kept, or else by the receipts from `since` on; None: never."""
         try:
-            head = self._client.head_object(Bucket=self._bucket, Key=f"requests/{request_id}.json")
+            head = self._client.head_object(Bucket=self._bucket, Key=request_key(request_id))
         except ClientError as error:
             if isinstance(meaning := _meaning(error), NotThereError):
                 return self.receipt_of(request_id, since)
@@ -486,21 +544,25 @@ class Evidence:
     def request(self, request_id: str) -> bytes:
         """Read a request as it came. Raises NotThereError."""
         try:
-            return self._read_whole(f"requests/{request_id}.json")
+            return zlib.decompress(self._read_whole(request_key(request_id)), _GZIP)
         except ClientError as error:
             raise _meaning(error) from None
 
     def holds_request(self, request_id: str) -> bool:
         """Return whether a request is still kept. Raises StorageError."""
-        return _is_there(self._client, self._bucket, f"requests/{request_id}.json")
+        return _is_there(self._client, self._bucket, request_key(request_id))
 
     def keep_warning(self, withdrawal_id: str, text: str) -> str:
-        """Keep the warning of a withdrawal, which names the patient; return the key. A repeat overwrites."""
-        return self._keep(f"warnings/{withdrawal_id}.txt", text.encode(), "text/plain; charset=utf-8")
+        """Keep the warning of a withdrawal, which names the patient; return the key, made from the content.
+
+        So a builder that saw fewer of the sent messages does not overwrite the warning that the ledger names.
+        """
+        key = f"warnings/{withdrawal_id}/{_digest(text.encode())}.txt"
+        return self._keep(key, text.encode(), "text/plain; charset=utf-8")
 
     def receive(self, mailbox: str, mesh_message_id: str) -> "KeptMessage":
         """Begin to store a MESH message as it is downloaded."""
-        return KeptMessage(self._client, self._bucket, f"received/{mailbox}/{mesh_message_id}")
+        return KeptMessage(self._client, self._bucket, received_key(mailbox, mesh_message_id))
 
     def _keep(self, key: str, content: bytes, content_type: str = "application/json") -> str:
         self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=content_type)
@@ -510,8 +572,9 @@ class Evidence:
 class KeptMessage:
     """A MESH message being written to the evidence bucket, with at most one part in memory.
 
-    The message is readable only after `keep`; S3 removes an upload that was never completed after a day. S3's errors
-    are raised unchanged: the keys are ids.
+    The object has two gzip members: the body, and a last line of JSON with the headers. It is readable only after
+    `keep`; S3 removes an upload that was never completed after a day. S3's errors are raised unchanged: the keys are
+    ids.
     """
 
     def __init__(self, client: "S3Client", bucket: str, key: str) -> None:
@@ -520,33 +583,35 @@ class KeptMessage:
         self._key = key
         self._upload = ""
         self._parts: list[str] = []
+        self._gzip = compressor()
         self._held = bytearray()
+        self._body: bytearray | None = bytearray()
 
     @property
     def whole(self) -> bytes | None:
         """The body, if it is short enough to be in memory; None for a longer one."""
-        return None if self._parts else bytes(self._held)
+        return None if self._body is None else bytes(self._body)
 
     def write(self, block: bytes) -> None:
         """Write the next block."""
-        self._held += block
+        if self._body is not None:
+            self._body += block
+            if len(self._body) >= _RECEIVED_PART:
+                self._body = None
+        self._held += self._gzip.compress(block)
         if len(self._held) >= _RECEIVED_PART:
             self._put_part()
 
     def keep(self, headers: Any) -> str:
-        """Finish: store the body under the returned key, and the headers beside it. A repeat writes the same bytes."""
+        """Finish: store the body and the headers under the returned key. A repeat writes the same content."""
         described = {name: value for name, value in asdict(headers).items() if name != "body"}
-        self._client.put_object(
-            Bucket=self._bucket,
-            Key=f"{self._key}.json",
-            Body=json.dumps(described, default=str).encode(),
-            ContentType="application/json",
-        )
+        self._held += self._gzip.flush() + compressed(b"\n" + json.dumps(described, default=str).encode())
         if not self._parts:
-            self._client.put_object(Bucket=self._bucket, Key=self._key, Body=bytes(self._held))
+            self._client.put_object(
+                Bucket=self._bucket, Key=self._key, Body=bytes(self._held), ContentType="application/gzip"
+            )
             return self._key
-        if self._held:
-            self._put_part()
+        self._put_part()
         self._client.complete_multipart_upload(
             Bucket=self._bucket,
             Key=self._key,
@@ -589,6 +654,10 @@ class _HashedStream:
         content, self._rest = (whole, b"") if size < 0 else (whole[:size], whole[size:])
         return content
 
+    def put_back(self, content: bytes) -> None:
+        """Have `read` return this content first; it is not hashed."""
+        self._rest = content + self._rest
+
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
@@ -612,12 +681,19 @@ def _require_possible(key: str) -> None:
         raise NotThereError("no such object")
 
 
-def _message_key(message_id: str) -> str:
-    return f"messages/{message_id}.xml"
+def message_key(message_id: str) -> str:
+    """Return the key of a message in the outbox."""
+    return f"messages/{message_id}"
 
 
-def _envelope_key(message_id: str) -> str:
-    return f"messages/{message_id}.json"
+def request_key(request_id: str) -> str:
+    """Return the key of a kept request in the evidence bucket."""
+    return f"requests/{request_id}.json.gz"
+
+
+def received_key(mailbox: str, mesh_message_id: str) -> str:
+    """Return the key of a received message in the evidence bucket."""
+    return f"received/{mailbox}/{mesh_message_id}"
 
 
 def _meaning(error: ClientError) -> Exception:

@@ -18,6 +18,7 @@ from gpconnect_messaging.settings import BuilderSettings, PollerSettings, Sender
 if TYPE_CHECKING:
     from gpconnect_messaging.derived_ids import Identifiers
     from gpconnect_messaging.enabled import EnabledParts
+    from gpconnect_messaging.ledger.archiver import Archiver
     from gpconnect_messaging.ledger.drop_passes import DropPasses
     from gpconnect_messaging.pds.client import PdsClient
     from gpconnect_messaging.steps.attempts import Attempts
@@ -109,7 +110,9 @@ def poller(settings: PollerSettings) -> "tuple[Poller, Sweep]":
         ledger=adapters.ledger,
         mesh=adapters.mesh,
         notifier=adapters.notifier,
-        lease=settings.poll_lease,
+        queue=adapters.inbox_queue,
+        interval=timedelta(minutes=settings.mailbox_poll_minutes),
+        at_once=settings.messages_at_once,
     )
     return poll, Sweep(
         ledger=adapters.ledger,
@@ -142,7 +145,7 @@ def escalation(settings: PollerSettings) -> "Escalation":
 
     adapters = _of_poller(settings)
     return Escalation(
-        book=adapters.notifications,
+        ledger=adapters.ledger,
         mailboxes=adapters.mailboxes,
         notifier=adapters.notifier,
         wait=settings.escalate_after,
@@ -163,6 +166,11 @@ def reconciliation(settings: PollerSettings) -> "Reconciliation":
         longest_wait=settings.longest_wait,
         most_asked=settings.mesh_questions_a_day,
     )
+
+
+def archiver(settings: PollerSettings) -> "Archiver":
+    """Create the archiver, only when the task runs: at night."""
+    return _of_poller(settings).archiver
 
 
 def balance_deadline(settings: PollerSettings) -> "BalanceDeadline":

@@ -12,12 +12,12 @@ import httpx
 from starlette.types import ASGIApp
 
 from gpcm.console.application import console
-from gpcm.console.context import ConsoleContext, LedgerSource
+from gpcm.console.context import ConsoleContext
 from gpcm.console.flow import FlowWatch
 from gpcm.console.message_cache import MessageCache
 from gpcm.console.operators import OperatorsAtThisMachine
+from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.ledger import events as ledger_events
-from gpconnect_messaging.ledger.event_feed import EventFeed
 from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.records import QUARANTINED, AuditEvent, Received
 from tests.examples import a_message, written
@@ -75,11 +75,9 @@ class Console:
     def __init__(self) -> None:
         self.environment = PlaceInMemory()
         self.environment.clock.time = events.at(60)
-        source = LedgerSource(
-            EventFeed(self.environment.client("dynamodb"), self.environment.table, self.environment.now),
-            self.environment.notifications,
+        self.cache = MessageCache(
+            self.environment.search, self.environment.notifications.open, now=self.environment.now
         )
-        self.cache = MessageCache(source, now=self.environment.now)
         self.operators = OperatorsAtThisMachine(self.environment.now)
         self.application = console(
             ConsoleContext(self.environment, self.cache, FlowWatch(self.environment, begin=lambda ask: ask())),
@@ -111,8 +109,10 @@ class Console:
     def have_sample(self, message_id: str, *more: LedgerEvent, **changes: Any) -> str:
         """Have a message with a stored document."""
         content = _sample()
-        self.environment.bucket.objects[f"messages/{message_id}.xml"] = content
-        self.environment.bucket._versions[f"messages/{message_id}.xml"].append(content)
+        envelope = Envelope(
+            mailbox=MAILBOX, to="GPPROVIDER", workflow_id="W", subject="Report", local_id="Y90001", file_name="x.xml"
+        )
+        self.environment.outbox.put(message_id, envelope, [content])
         built = ledger_events.built(
             at=events.at(0), sha256=hashlib.sha256(content).hexdigest(), size=len(content),
             infrastructure_due=timedelta(hours=1), business_due=timedelta(hours=5), to_organisation="A20047",
@@ -136,7 +136,7 @@ class Console:
     def tell_notifications(self) -> None:
         """Tell what is due to be told, as the sweep does."""
         self.environment.notifier.notify(
-            self.environment.ledger.due_notifications(self.environment.now() + timedelta(days=1))
+            raised.notification for raised in self.environment.notifications.open() if raised.told_at is None
         )
 
 
@@ -154,6 +154,7 @@ def a_busy_console() -> Console:
     it.environment.dynamodb._parts |= {key: dict(part) for key, part in first.environment.dynamodb._parts.items()}
     it.environment.bucket.objects = dict(first.environment.bucket.objects)
     it.cache._rows, it.cache._view, it.cache._asked = dict(first.cache._rows), first.cache._view, first.cache._asked
+    it.cache._listed = first.cache._listed
     return it
 
 

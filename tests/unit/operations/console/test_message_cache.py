@@ -1,18 +1,23 @@
 """The board: what it knows of the ledger, how it comes to know more, and what it says when it cannot."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+import gpcm.console.message_cache
 from gpcm.console.message_cache import CursorError, MessageCache, Wanted
-from gpconnect_messaging.ledger.event_feed import RecordedEvent
-from gpconnect_messaging.ledger.records import Notification, OpenNotification, Summary
+from gpconnect_messaging.ledger.encounters import is_failed
+from gpconnect_messaging.ledger.records import Notification, RaisedNotification, Summary
 from gpconnect_messaging.ledger.stored_names import NotificationType, Status
 from tests.fakes.clock import Clock
+from tests.unit.ledger.events import BUILT, accepted, response, started
+from tests.unit.operations.an_environment import PlaceInMemory
 
 NOW = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -26,39 +31,48 @@ def a_row(number: int, status: Status = Status.SENT, *, ago: timedelta = timedel
     )  # fmt: skip
 
 
-def a_notification(subject: str) -> OpenNotification:
+def a_notification(subject: str) -> RaisedNotification:
     notification = Notification(subject_key=subject, kind=NotificationType.OVERDUE, raised_at=NOW, details={})
-    return OpenNotification(notification=notification, told_at=None, escalated_at=None)
+    return RaisedNotification(notification=notification)
 
 
 class Ledger:
-    """A ledger as the board reads it, and what was asked of it."""
+    """A ledger as the board reads it, and what was asked of it. Without a key a row is an encounter of its own."""
 
     def __init__(self, *rows: Summary) -> None:
-        self.rows = {row.message_id: row for row in rows}
-        self.events: list[RecordedEvent] = []
-        self.asked: list[str] = []
+        self.encounters: dict[str, dict[str, Summary]] = defaultdict(dict)
         self.read: list[str] = []
-        self.open: list[OpenNotification] = []
+        self.open: list[RaisedNotification] = []
         self.error: Exception | None = None
+        for row in rows:
+            self.have(row)
 
-    def change(self, row: Summary, at: datetime) -> None:
-        self.rows[row.message_id] = row
-        self.events.append(RecordedEvent(f"{row.message_id}/{len(self.events)}", row.message_id, at))
+    def have(self, row: Summary, key: str = "") -> None:
+        self.encounters[key or row.message_id][row.message_id] = row
 
-    def standing(self, settled_since: datetime) -> Iterator[Summary]:
-        self.asked.append("everything")
-        yield from (row for row in self.rows.values() if not row.status.settled or row.changed_at >= settled_since)
+    def listed(self) -> dict[str, tuple[str, ...]]:
+        return {
+            key: states
+            for key, rows in self.encounters.items()
+            if (
+                states := tuple(
+                    f"{row.status} {row.changed_at} {row.due_at}"
+                    for row in rows.values()
+                    if not row.status.settled or is_failed(row.status)
+                )
+            )
+        }
 
-    def happened(self, since: datetime) -> Iterable[RecordedEvent]:
-        self.asked.append("what happened")
-        return [event for event in self.events if event.at >= since]
+    def arrived(self, since: datetime) -> Iterator[str]:
+        found = [(row.created_at, key) for key, rows in self.encounters.items() for row in rows.values()]
+        return (key for created_at, key in sorted(found, reverse=True) if created_at >= since)
 
-    def summaries(self, message_ids: Sequence[str]) -> list[Summary]:
-        self.read += message_ids
-        return [self.rows[message_id] for message_id in message_ids]
+    def of_encounters(self, keys: Iterable[str]) -> Iterator[tuple[str, list[Summary]]]:
+        for key in keys:
+            self.read.append(key)
+            yield key, list(self.encounters[key].values())
 
-    def notifications(self) -> list[OpenNotification]:
+    def notifications(self) -> list[RaisedNotification]:
         if self.error:
             raise self.error
         return list(self.open)
@@ -66,7 +80,7 @@ class Ledger:
 
 def a_board(ledger: Ledger) -> tuple[MessageCache, Clock]:
     clock = Clock(NOW)
-    return MessageCache(ledger, now=clock), clock
+    return MessageCache(ledger, ledger.notifications, now=clock), clock
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -77,17 +91,20 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def test_everything_is_read_once_and_then_only_what_changed() -> None:
-    ledger = Ledger(a_row(1), a_row(2))
+    old = [a_row(number, ago=DAY) for number in (1, 2)]
+    ledger = Ledger(*old)
     cache, clock = a_board(ledger)
     assert not cache.view().complete
     cache.refresh()
+    assert sorted(ledger.read) == ["000001", "000002"]
+    ledger.read.clear()
+    cache.refresh()
+    assert ledger.read == [], "what is shown as before is not read again"
     clock.advance(timedelta(seconds=10))
-    ledger.change(replace(a_row(2), status=Status.DELIVERED), clock())
-    ledger.change(a_row(3), clock())
+    ledger.have(replace(old[1], status=Status.DELIVERED, changed_at=clock()))
+    ledger.have(a_row(3))
     cache.refresh()
-    cache.refresh()
-    assert ledger.asked == ["everything", "what happened", "what happened"]
-    assert ledger.read == ["000002", "000003"], "what is known to have happened is not read again"
+    assert sorted(ledger.read) == ["000002", "000003"]
     view = cache.view()
     assert view.complete
     assert {row.message_id: row.status for row in view.rows} == {
@@ -95,16 +112,64 @@ def test_everything_is_read_once_and_then_only_what_changed() -> None:
     }  # fmt: skip
 
 
-def test_a_fact_that_was_written_late_is_found_all_the_same() -> None:
+@pytest.mark.parametrize(
+    ("before", "changed"),
+    [
+        (Status.SENT, {"status": Status.REJECTED}),
+        (Status.DELIVERED, {"status": Status.REJECTED}),
+        (Status.REJECTED, {"status": Status.SENDING}),
+        (Status.BUILT, {"due_at": NOW + DAY}),
+        (Status.OVERDUE, {"changed_at": NOW}),
+    ],
+)
+def test_a_change_of_what_the_indexes_show_is_followed(before: Status, changed: dict[str, Any]) -> None:
+    row = a_row(1, before, ago=DAY)
+    ledger = Ledger(row)
+    cache, _ = a_board(ledger)
+    cache.refresh()
+    ledger.have(replace(row, **changed))
+    cache.refresh()
+    assert cache.view().rows == (replace(row, **changed),)
+
+
+def test_the_indexes_show_when_an_encounter_is_due_also_where_a_message_of_it_failed() -> None:
+    environment = PlaceInMemory()
+    for number, answers in enumerate(((response("20013"), response("30002")), ())):
+        environment.have(f"0000000{number}-0000-5000-8000-000000000000", BUILT, started(), accepted(), *answers)
+    [stored] = [values for (_, sort), values in environment.dynamodb.items.items() if sort == "STATE"]
+    assert {"work_shard", "attention_shard"} <= set(stored)
+    assert list(environment.search.listed().values()) == [(*stored["statuses"], stored["work_at"])]
+
+
+def test_a_request_that_was_written_late_is_found_all_the_same() -> None:
     ledger = Ledger(a_row(1))
     cache, clock = a_board(ledger)
     began = clock()
     clock.advance(timedelta(minutes=14))
     cache.refresh()
     clock.advance(timedelta(minutes=1))
-    ledger.change(replace(a_row(1), status=Status.REFUSED), began)
+    ledger.have(replace(a_row(2, Status.DELIVERED), created_at=began))
     cache.refresh()
-    assert cache.view().rows[0].status is Status.REFUSED
+    assert {row.message_id for row in cache.view().rows} == {"000001", "000002"}
+
+
+def test_of_an_encounter_only_what_settled_before_the_window_leaves_the_board() -> None:
+    ledger = Ledger()
+    ledger.have(a_row(1, Status.DELIVERED, ago=90 * DAY), "encounter")
+    ledger.have(a_row(2), "encounter")
+    cache, _ = a_board(ledger)
+    cache.refresh()
+    assert [row.message_id for row in cache.view().rows] == ["000002"]
+
+
+def test_of_very_many_requests_the_newest_are_read_and_the_view_says_from_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpcm.console.message_cache, "MOST_ARRIVED", 3)
+    settled = [a_row(number, Status.DELIVERED, ago=number * DAY) for number in range(1, 6)]
+    cache, _ = a_board(Ledger(*settled, a_row(9, ago=9 * DAY)))
+    cache.refresh()
+    view = cache.view()
+    assert [int(row.message_id) for row in view.rows] == [1, 2, 3, 9], "and everything that is open"
+    assert view.since == NOW - 3 * DAY
 
 
 def test_what_settled_before_the_window_leaves_the_board_and_what_is_open_stays() -> None:
@@ -180,12 +245,12 @@ def test_rows_are_shown_while_the_rest_is_still_read() -> None:
     seen: list[tuple[int, bool]] = []
 
     class Slow(Ledger):
-        def standing(self, settled_since: datetime) -> Iterator[Summary]:
-            for number, row in enumerate(super().standing(settled_since)):
+        def of_encounters(self, keys: Iterable[str]) -> Iterator[tuple[str, list[Summary]]]:
+            for number, found in enumerate(super().of_encounters(keys)):
                 if number in {1_999, 2_000, 4_000}:
                     view = cache.view()
                     seen.append((len(view.rows), view.complete))
-                yield row
+                yield found
 
     cache, _ = a_board(Slow(*(a_row(number) for number in range(4_500))))
     cache.refresh()

@@ -21,7 +21,7 @@ from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.ledger.stored_names import EventType
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.specification import UseCase, Version
-from gpconnect_messaging.storage import NotThereError
+from gpconnect_messaging.storage import DamagedMessageError, NotThereError
 
 MessageOrFile = Annotated[
     str,
@@ -179,7 +179,7 @@ def _content(file: Path) -> bytes | None:
         return None
 
 
-@command(example="gpcm render 1a2b3c4d --reveal --page report.html", panel=Panel.CHECK)
+@command(example="gpcm render 1a2b3c4d-… --reveal --page report.html", panel=Panel.CHECK)
 def render(
     context: CommandContext,
     what: MessageOrFile,
@@ -236,9 +236,11 @@ def _stored(environment: OperatorEnvironment, message_id: str) -> bytes:
     if not built:
         raise UnknownMessageError("No message was built from that request: there is nothing to read.")
     try:
-        return b"".join(environment.outbox.read(message_id, 0, int(built[0].details["size"])))
+        return environment.outbox.whole(message_id, built[0].details["sha256"])
     except NotThereError:
         raise UnknownMessageError("The message was deleted when its retention ended.") from None
+    except DamagedMessageError as error:
+        raise InputError(f"The message cannot be read: {error}.") from None
 
 
 def _no_such_file(what: str) -> None:

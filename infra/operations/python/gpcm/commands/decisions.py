@@ -15,13 +15,13 @@ app.add_typer(
     hold,
     name="hold",
     rich_help_panel=Panel.ACT.value,
-    epilog="Example: gpcm hold set 1a2b3c4d --reason 'complaint 17'",
+    epilog="Example: gpcm hold set 1a2b3c4d-… --reason 'complaint 17'",
 )
 
 Reason = Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why. It is recorded: name no patient.")]
 
 
-@command(example="gpcm release 1a2b3c4d", panel=Panel.ACT)
+@command(example="gpcm release 1a2b3c4d-…", panel=Panel.ACT)
 def release(context: CommandContext, message: MessageName, yes: Yes = False, actor: Actor = None) -> None:
     """Release a held request. It is sent when the hold window is over."""
     environment = context.environment
@@ -32,7 +32,7 @@ def release(context: CommandContext, message: MessageName, yes: Yes = False, act
     )
 
 
-@command(example="gpcm practice-told 1a2b3c4d", panel=Panel.ACT)
+@command(example="gpcm practice-told 1a2b3c4d-…", panel=Panel.ACT)
 def practice_told(context: CommandContext, withdrawal: MessageName, yes: Yes = False, actor: Actor = None) -> None:
     """Record that the practice was told of a deleted consultation whose report was sent (TELL_PRACTICE)."""
     environment = context.environment
@@ -45,7 +45,7 @@ def practice_told(context: CommandContext, withdrawal: MessageName, yes: Yes = F
     )
 
 
-@command(example="gpcm accept 1a2b3c4d 20261122140501234567_ABCDEF", panel=Panel.ACT)
+@command(example="gpcm accept 1a2b3c4d-… 20261122140501234567_ABCDEF", panel=Panel.ACT)
 def accept(
     context: CommandContext,
     message: MessageName,
@@ -61,7 +61,7 @@ def accept(
     _show_status(context, summary.message_id, done)
 
 
-@command(example="gpcm skip-earlier-versions 1a2b3c4d --reason 'version 1 cannot be mended'", panel=Panel.ACT)
+@command(example="gpcm skip-earlier-versions 1a2b3c4d-… --reason 'version 1 cannot be mended'", panel=Panel.ACT)
 def skip_earlier_versions(
     context: CommandContext, message: MessageName, reason: Reason, yes: Yes = False, actor: Actor = None
 ) -> None:
@@ -80,11 +80,11 @@ def skip_earlier_versions(
 def _show_status(context: CommandContext, message_id: str, status: Status) -> None:
     context.screen.result(
         {"message_id": message_id, "status": status.value},
-        Text(f"Recorded. {message_id[:8]} is {status.value}."),
+        Text(f"Recorded. {message_id} is {status.value}."),
     )
 
 
-@command(example="gpcm hold set 1a2b3c4d --reason 'complaint 17'", panel=Panel.ACT, on=hold, name="set")
+@command(example="gpcm hold set 1a2b3c4d-… --reason 'complaint 17'", panel=Panel.ACT, on=hold, name="set")
 def set_hold(
     context: CommandContext, message: MessageName, reason: Reason, yes: Yes = False, actor: Actor = None
 ) -> None:
@@ -99,7 +99,7 @@ def set_hold(
     )
 
 
-@command(example="gpcm hold lift 1a2b3c4d --reason 'complaint 17 is closed'", panel=Panel.ACT, on=hold, name="lift")
+@command(example="gpcm hold lift 1a2b3c4d-… --reason 'complaint 17 is closed'", panel=Panel.ACT, on=hold, name="lift")
 def lift_hold(
     context: CommandContext, message: MessageName, reason: Reason, yes: Yes = False, actor: Actor = None
 ) -> None:

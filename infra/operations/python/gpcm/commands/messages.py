@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -13,8 +14,10 @@ from rich.text import Text
 from gpcm.command_line import CommandContext, ExitStatus, InputError, Panel, command
 from gpcm.environment import OperatorEnvironment, UnknownMessageError
 from gpcm.logs import LogLine
+from gpcm.messages import status_counts
 from gpcm.personal_data import Personal, reveal
 from gpcm.screen import (
+    RowsTable,
     arrived_shown,
     counts_table,
     heading,
@@ -22,7 +25,6 @@ from gpcm.screen import (
     moment,
     plain_table,
     queues_table,
-    rows_table,
     sentences,
 )
 from gpcm.times import FORMS, MomentError, moment_of
@@ -33,7 +35,7 @@ from gpconnect_messaging.ledger.stored_names import Status
 
 MessageName = Annotated[
     str,
-    typer.Argument(metavar="MESSAGE", help="Message id (or the first 8 characters), request id, or MESH message id."),
+    typer.Argument(metavar="MESSAGE", help="Message id, request id, or MESH message id."),
 ]
 Actor = Annotated[
     str | None, typer.Option("--actor", metavar="ID", envvar="GPCM_ACTOR", help="Your id, for the audit trail.")
@@ -67,7 +69,8 @@ def status(
 
 def _overview(environment: OperatorEnvironment) -> tuple[dict[str, Any], list[RenderableType]]:
     now = environment.now()
-    counts, queues, notifications = environment.counts(), environment.queues(), environment.notifications.open()
+    counted, queues, notifications = environment.counted(), environment.queues(), environment.notifications.open()
+    counts = status_counts(counted)
     late = [
         row
         for status_count in counts
@@ -85,15 +88,20 @@ def _overview(environment: OperatorEnvironment) -> tuple[dict[str, Any], list[Re
             }
             for status_count in counts
         ],
+        "complete": counted.complete,
+        "requests": counted.requests,
         "late": [row.as_json() for row in late],
         "queues": [
             {"queue": queue.name, "waiting": queue.waiting, "in_work": queue.in_work, "put_back": queue.put_back}
             for queue in queues
         ],
         "open_notifications": len(notifications),
+        "unreadable": sorted(environment.search.unreadable),
     }
     dead = sum(queue.waiting for queue in queues if "dead letters" in queue.name)
+    unreadable = sorted(environment.search.unreadable)
     todo = [
+        *([_unreadable(unreadable)] if unreadable else []),
         *([f"{plural(len(notifications), 'open notification')}: gpcm notifications list"] if notifications else []),
         *([f"{plural(dead, 'dead letter')}: gpcm redrive --dry-run"] if dead else []),
         *([f"{plural(len(late), 'message')} that the sweep should have handled: gpcm doctor"] if late else []),
@@ -101,12 +109,26 @@ def _overview(environment: OperatorEnvironment) -> tuple[dict[str, Any], list[Re
     shown: list[RenderableType] = [
         heading(f"Messages in {environment.name}"),
         counts_table(counts, now) if counts else Text("  none"),
+        *(
+            []
+            if counted.complete
+            else [
+                Text(f"  {counted.requests:,} requests in the last day; settled ones that did not fail are not counted")
+            ]
+        ),
         Text(),
         queues_table(queues),
     ]
     if todo:
         shown += [Text(), heading("What to do"), sentences(todo)]
     return value, shown
+
+
+def _unreadable(keys: Sequence[str]) -> str:
+    return (
+        f"This release cannot read {plural(len(keys), 'encounter')} ({', '.join(keys[:3])}{', …' * (len(keys) > 3)}): "
+        "deploy the newest release again, or restore the items"
+    )
 
 
 def _late(environment: OperatorEnvironment, status_: Status) -> list[Any]:
@@ -159,9 +181,11 @@ def list_(
     more = [Text(f"\nMore: add --cursor {page.cursor}", "dim")] if page.cursor else []
     if not page.cursor and status is None and encounter is None and since is None:
         more = [Text("\nThese were recorded within three days; --since 31d looks further back.", "dim")]
+    if unreadable := sorted(environment.search.unreadable):
+        more.append(Text(f"\n{_unreadable(unreadable)}.", "bold"))
     context.screen.result(
-        {"messages": [row.as_json() for row in rows], "cursor": page.cursor},
-        rows_table(rows) if rows else Text("No such messages."),
+        {"messages": [row.as_json() for row in rows], "cursor": page.cursor, "unreadable": unreadable},
+        RowsTable(rows) if rows else Text("No such messages."),
         *([] if rows else [Text(_NOT_LISTED, "dim")]),
         *more,
     )
@@ -195,7 +219,7 @@ def _moment(environment: OperatorEnvironment, typed: str | None) -> datetime | N
         raise InputError(str(error)) from None
 
 
-@command(example="gpcm show 1a2b3c4d", panel=Panel.LOOK)
+@command(example="gpcm show 1a2b3c4d-…", panel=Panel.LOOK)
 def show(
     context: CommandContext,
     message: MessageName,
@@ -252,7 +276,7 @@ _FUNCTION = re.compile(r"(builder|sender|poller)$|MESH ")
 """Actors whose audit events are in the message history already."""
 
 
-@command(example="gpcm trace 1a2b3c4d", panel=Panel.LOOK)
+@command(example="gpcm trace 1a2b3c4d-…", panel=Panel.LOOK)
 def trace(
     context: CommandContext,
     message: MessageName,

@@ -16,7 +16,7 @@ from gpcm.screen import heading, plain_table, sentences
 from gpcm.times import MomentError, day_of
 from gpcm.wording import period
 from gpconnect_messaging.ledger.notifications import UnknownNotificationError
-from gpconnect_messaging.ledger.records import OpenNotification
+from gpconnect_messaging.ledger.records import RaisedNotification
 from gpconnect_messaging.notifications import notification_text
 
 notifications = typer.Typer(help="Notifications: list the open ones, and acknowledge them.", no_args_is_help=True)
@@ -40,13 +40,13 @@ def list_notifications(context: CommandContext) -> None:
     context.screen.result([_as_json(open_notification) for open_notification in open_notifications], *shown)
 
 
-def _about(open_notification: OpenNotification) -> str:
+def _about(open_notification: RaisedNotification) -> str:
     details = open_notification.notification.details
     names = ("message_id", "mailbox", "mesh_message_id", "day", "practice", "codes", "code", "missing", "reason")
     return ", ".join(f"{name.replace('_', ' ')} {details[name]}" for name in names if details.get(name))
 
 
-def _as_json(open_notification: OpenNotification) -> dict[str, Any]:
+def _as_json(open_notification: RaisedNotification) -> dict[str, Any]:
     return {
         "notice": open_notification.notification.id,
         "kind": open_notification.notification.kind.value,

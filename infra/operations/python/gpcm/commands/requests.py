@@ -133,7 +133,7 @@ def _follow(context: CommandContext, environment: OperatorEnvironment, dropped: 
         for summary in summaries:
             if shown.get(summary.message_id) is not summary.status:
                 shown[summary.message_id] = summary.status
-                context.screen.say(f"{summary.message_id[:8]}  {summary.status.value}")
+                context.screen.say(f"{summary.message_id}  {summary.status.value}")
         at_rest = bool(summaries) and all(_rests(summary.status) for summary in summaries)
         if at_rest or time.monotonic() >= deadline:
             break
@@ -155,8 +155,8 @@ def _follow(context: CommandContext, environment: OperatorEnvironment, dropped: 
         value |= fields
         parts.append(sentence)
     for row, message in zip(rows, messages, strict=True):
-        parts += [Text.assemble(row.short_id, "  ", status_text(row)), sentences(message.explanation.causes)]
-        parts.append(Text(f"  Details: gpcm show {row.short_id}", "dim"))
+        parts += [Text.assemble(row.message_id, "  ", status_text(row)), sentences(message.explanation.causes)]
+        parts.append(Text(f"  Details: gpcm show {row.message_id}", "dim"))
     if not summaries and not arrived:
         parts.append(Text(f"The request is not received yet. Look again: gpcm show {dropped.request_id}", "dim"))
     context.screen.result(value, *parts)
@@ -168,7 +168,7 @@ def _rests(status: Status) -> bool:
     return status.settled or status in {Status.HELD, Status.TELL_PRACTICE}
 
 
-@command(example="gpcm withdraw 1a2b3c4d", panel=Panel.ACT)
+@command(example="gpcm withdraw 1a2b3c4d-…", panel=Panel.ACT)
 def withdraw(context: CommandContext, message: MessageName, yes: Yes = False, actor: Actor = None) -> int | None:
     """Withdraw the consultation of a message: held reports are stopped, and sent ones lead to a warning."""
     environment = context.environment

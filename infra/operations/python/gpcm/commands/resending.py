@@ -12,7 +12,7 @@ from gpcm.command_line import CommandContext, ExitStatus, InputError, Panel, com
 from gpcm.commands.messages import Actor, Mailbox
 from gpcm.commands.requests import Yes
 from gpcm.environment import OperatorEnvironment
-from gpcm.screen import moment, plain_table
+from gpcm.screen import moment, sentences
 from gpcm.times import FORMS, MomentError, moment_of
 from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.replay.backfill import BackfillError
@@ -28,7 +28,7 @@ Reason = Annotated[
 Rate = Annotated[float, typer.Option("--rate", min=0.01, max=100, metavar="NUMBER", help="Maximum number per second.")]
 
 
-@command(example="gpcm resend 1a2b3c4d --reason 'the practice has no such document'", panel=Panel.ACT)
+@command(example="gpcm resend 1a2b3c4d-… --reason 'the practice has no such document'", panel=Panel.ACT)
 def resend(
     context: CommandContext,
     messages: Annotated[
@@ -78,7 +78,7 @@ def resend(
         context.screen.result([_proposal(proposal) for proposal in plan], *_proposals(plan))
         return None if doable else ExitStatus.NOT_POSSIBLE
     why = context.reason(reason)
-    context.screen.say(*(f"{proposal.message_id[:8]}  {proposal.action.value}. {proposal.why}" for proposal in plan))
+    context.screen.say(*(f"{proposal.message_id}  {proposal.action.value}. {proposal.why}" for proposal in plan))
     context.confirm(f"Do this to {len(doable)} of {len(plan)}?", yes=yes)
     done = list(
         environment.resend.carry_out(plan, mode, actor=context.actor(actor), reason=why, pace=RateLimiter(rate))
@@ -112,12 +112,15 @@ def _proposal(proposal: Proposal) -> dict[str, Any]:
 def _proposals(plan: Sequence[Proposal]) -> list[Any]:
     if not plan:
         return [Text("No such messages.")]
-    table = plain_table("message", "status", "what", "why, or why not")
+    shown: list[Any] = []
     for proposal in plan:
         becomes = f" It is now request {proposal.becomes}." if proposal.becomes else ""
         status = proposal.status.value if proposal.status else "unknown"
-        table.add_row(proposal.message_id[:8], status, proposal.action.value, Text(f"{proposal.why}{becomes}"))
-    return [table]
+        shown += [
+            Text.assemble((proposal.message_id, "bold"), f"  {status}  {proposal.action.value}"),
+            sentences([f"{proposal.why}{becomes}"]),
+        ]
+    return shown
 
 
 class Lanes(StrEnum):
@@ -125,13 +128,14 @@ class Lanes(StrEnum):
 
     INTAKE = "intake"
     SEND = "send"
-    BOTH = "both"
+    INBOX = "inbox"
+    ALL = "all"
 
 
 @command(example="gpcm redrive --dry-run", panel=Panel.ACT)
 def redrive(
     context: CommandContext,
-    lane: Annotated[Lanes, typer.Argument(metavar="QUEUES", help="intake, send, or both.")] = Lanes.BOTH,
+    lane: Annotated[Lanes, typer.Argument(metavar="QUEUES", help="intake, send, inbox, or all.")] = Lanes.ALL,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -145,7 +149,7 @@ def redrive(
     actor: Actor = None,
 ) -> int | None:
     """Put dead letters back on their queue, once the cause is fixed."""
-    chosen = [Lane(lane.value)] if lane is not Lanes.BOTH else list(Lane)
+    chosen = [Lane(lane.value)] if lane is not Lanes.ALL else list(Lane)
     tools = context.environment.redrives
     letters = {queue: tools[queue].look() for queue in chosen}
     wanted = {
@@ -186,13 +190,17 @@ def _letters_as_json(by_lane: Iterable[tuple[Lane, Sequence[DeadLetter]]]) -> li
 
 
 def _letters_shown(by_lane: Iterable[tuple[Lane, Sequence[DeadLetter]]]) -> list[Any]:
-    table = plain_table("queue", "what", "since (UTC)", "status", "moved", "what happens, or why not")
+    shown: list[Any] = []
     for lane, letters in by_lane:
         for letter in letters:
-            about = f"{letter.kind.value} {(letter.subject or '')[:8]}".strip()
-            cells = (lane.value, about, moment(letter.queued_at), letter.status.value if letter.status else "")
-            table.add_row(*cells, "yes" if letter.moved else "no", Text(letter.why or letter.error or ""))
-    return [table] if table.row_count else [Text("No dead letters.")]
+            about = f"{letter.kind.value} {letter.subject or ''}".strip()
+            status, moved = letter.status.value if letter.status else "", "moved" if letter.moved else "not moved"
+            queued = f"{lane.value} queue, since {moment(letter.queued_at)} UTC: {moved}"
+            shown += [
+                Text.assemble((about, "bold"), f"  {status}".rstrip()),
+                sentences([queued, *filter(None, [letter.why or letter.error])]),
+            ]
+    return shown or [Text("No dead letters.")]
 
 
 @command(example="gpcm backfill 2026/11/22/ --reason 'the rule was off that day'", panel=Panel.ACT)

@@ -243,7 +243,6 @@ class ActionPages:
             action=action,
             plan=plan,
             message_id=record.message_id,
-            short_id=record.message_id[:8],
             reason=reason,
             errors=problems,
         )

@@ -11,7 +11,6 @@ from starlette.responses import RedirectResponse, Response
 from gpcm.console.screens import Screens
 from gpcm.console.security import form_is_ours, operator_of
 from gpcm.environment import OperatorEnvironmentError
-from gpconnect_messaging.ledger.search import SearchBusyError
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.storage import StorageError
 
@@ -81,6 +80,5 @@ def error_pages(screens: Screens) -> Mapping[type[Exception] | int, Callable[[Re
         BotoCoreError: aws,
         StorageError: aws,
         LedgerBusyError: busy,
-        SearchBusyError: busy,
         OperatorEnvironmentError: environment,
     }

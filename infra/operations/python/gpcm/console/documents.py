@@ -6,7 +6,6 @@ before anything is read. The revealed data is only in the response to the form, 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -181,7 +180,6 @@ class Documents:
             code=422 if problems else 200,
             section="messages",
             message_id=record.message_id,
-            short_id=record.message_id[:8],
             absent=stored.absent,
             groups=groups,
             attachments=attachments,
@@ -200,10 +198,9 @@ class Documents:
             return _Stored(
                 None, f"The message has {wording.size(built[0].details['size'])}: look at it with gpcm render."
             )
-        content = BytesIO()
+        outbox = self._context.environment.outbox
         try:
-            self._context.environment.outbox.copy_message(record.message_id, built[0].details["sha256"], content)
-            return _Stored(read_message(content.getvalue()))
+            return _Stored(read_message(outbox.whole(record.message_id, built[0].details["sha256"])))
         except NotThereError:
             return _Stored(None, "The message was deleted from the outbox when its retention ended.")
         except DamagedMessageError:

@@ -1,8 +1,8 @@
 """A cache of the ledger's messages, so that pages open at once whatever the size of the ledger.
 
-The cache reads the ledger's indexes once: all open messages, and those that settled within the window. After that it
-reads only new events, by time, with four small queries. The numbers on a page are therefore some seconds old, and
-the page says so. The page of a single message is read from the ledger.
+The cache reads all open and failed messages, and the newest of those that came within the window, once. After that it
+reads what the ledger's indexes show, and the encounters that they show otherwise than before, or no more. The numbers
+on a page are therefore some seconds old, and the page says so. The page of a single message is read from the ledger.
 """
 
 import bisect
@@ -11,14 +11,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gpconnect_messaging.ledger.event_feed import RecordedEvent
-from gpconnect_messaging.ledger.records import OpenNotification, Summary
-from gpconnect_messaging.ledger.search import SearchBusyError
+from gpconnect_messaging.ledger.records import RaisedNotification, Summary
 from gpconnect_messaging.ledger.stored_names import Status
+from gpconnect_messaging.ledger.table import UnreadError
 
 WINDOW = timedelta(days=31)
 REFRESHED = timedelta(seconds=10)
@@ -26,26 +26,25 @@ REFRESHED = timedelta(seconds=10)
 IDLE = timedelta(seconds=60)
 """Interval between refreshes while no page is in use."""
 _IN_USE = timedelta(minutes=2)
-# An event has the time at which a function began its work, and no function runs longer than a quarter of an hour.
+# A request has the time at which a function began its work, and no function runs longer than a quarter of an hour.
 _OVERLAP = timedelta(minutes=20)
 _SHOWN_FIRST = 2_000
-"""Number of rows after which a first view is shown during the first read; it doubles for every later view."""
+"""Number of encounters after which a first view is shown during the first read; it doubles for every later view."""
+MOST_ARRIVED = 100_000
+"""How many requests a view has at most, beside all open and failed messages: the newest."""
 
 
 class Source(Protocol):
-    """The source of the cache (`gpconnect_messaging.ledger.event_feed.EventFeed`)."""
+    """The source of the cache (`gpconnect_messaging.ledger.search.Search`)."""
 
-    def standing(self, settled_since: datetime) -> Iterator[Summary]:
-        """Return the open rows, and the settled rows that changed since."""
+    def listed(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the encounters with open or failed messages, and what tells one state of them from another."""
 
-    def happened(self, since: datetime) -> Iterable[RecordedEvent]:
-        """Return the events since, with their message ids."""
+    def arrived(self, since: datetime) -> Iterator[str]:
+        """Return the encounters of the requests that came since, newest first."""
 
-    def summaries(self, message_ids: Sequence[str]) -> list[Summary]:
-        """Return rows by message id."""
-
-    def notifications(self) -> list[OpenNotification]:
-        """Return the open notifications, oldest first."""
+    def of_encounters(self, keys: Iterable[str]) -> Iterator[tuple[str, list[Summary]]]:
+        """Return the messages of encounters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +79,7 @@ class View:
     """The same rows by status, newest first."""
     mailboxes: tuple[str, ...] = ()
     """The mailboxes of all rows."""
-    notifications: tuple[OpenNotification, ...] = ()
+    notifications: tuple[RaisedNotification, ...] = ()
     """The open notifications, oldest first."""
     failed: str | None = None
     """Why the ledger could not be read since `as_at`."""
@@ -122,17 +121,20 @@ class MessageCache:
     def __init__(
         self,
         source: Source,
+        notifications: Callable[[], Sequence[RaisedNotification]],
         *,
         window: timedelta = WINDOW,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._source = source
+        self._notifications = notifications
         self._now = now
         self.window = window
-        self._rows: dict[str, Summary] = {}
-        self._seen: frozenset[str] = frozenset()
+        self._rows: dict[str, list[Summary]] = {}
+        self._listed: Mapping[str, tuple[str, ...]] = {}
         self._acknowledged: frozenset[tuple[str, datetime]] = frozenset()
         self._asked: datetime | None = None
+        self._complete_from = now() - window
         self._used_at = now()
         self._view = View((), now(), complete=False, since=now() - window)
         self._wake = threading.Event()
@@ -173,34 +175,32 @@ class MessageCache:
 
     def refresh(self) -> None:
         """Read the changes since the last refresh. Raises botocore's errors."""
-        asked = self._now()
-        notifications = tuple(self._source.notifications())
-        if self._asked is None:
-            self._read_all(asked, notifications)
-        else:
-            self._read_changes(self._asked - _OVERLAP)
-        self._asked = asked
-        self._show(asked, notifications)
-
-    def _read_all(self, asked: datetime, notifications: tuple[OpenNotification, ...]) -> None:
+        asked, listed = self._now(), self._source.listed()
+        notifications = tuple(self._notifications())
+        since = asked - self.window if self._asked is None else self._asked - _OVERLAP
+        arrived = list(islice(self._source.arrived(since), MOST_ARRIVED))
+        changed = [key for key in listed.keys() | self._listed.keys() if listed.get(key) != self._listed.get(key)]
         show_at = _SHOWN_FIRST
-        for row in self._source.standing(asked - self.window):
-            self._rows[row.message_id] = row
-            if len(self._rows) >= show_at:
+        for count, (key, rows) in enumerate(self._source.of_encounters(dict.fromkeys([*changed, *arrived])), 1):
+            self._rows[key] = rows
+            if self._asked is None and count == show_at:
                 self._show(asked, notifications, complete=False)
                 show_at *= 2
+        if len(arrived) == MOST_ARRIVED:
+            # The newest message of the encounter that was named first of all last.
+            last = self._rows.get(list(dict.fromkeys(arrived))[-1], ())
+            self._complete_from = max([self._complete_from, *(row.created_at for row in last)])
+        self._listed, self._asked = listed, asked
+        self._show(asked, notifications)
 
-    def _read_changes(self, since: datetime) -> None:
-        events = list(self._source.happened(since))
-        new = {event.message_id for event in events if event.key not in self._seen}
-        self._seen = frozenset(event.key for event in events)
-        for row in self._source.summaries(sorted(new)):
-            self._rows[row.message_id] = row
-
-    def _show(self, asked: datetime, notifications: tuple[OpenNotification, ...], *, complete: bool = True) -> None:
-        since = asked - self.window
-        self._rows = {key: row for key, row in self._rows.items() if row.changed_at >= since or not row.status.settled}
-        rows = tuple(sorted(self._rows.values(), key=_sort_key))
+    def _show(self, asked: datetime, notifications: tuple[RaisedNotification, ...], *, complete: bool = True) -> None:
+        since = max(asked - self.window, self._complete_from)
+        self._rows = {
+            key: current
+            for key, rows in self._rows.items()
+            if (current := [row for row in rows if row.changed_at >= asked - self.window or not row.status.settled])
+        }
+        rows = tuple(sorted((row for rows in self._rows.values() for row in rows), key=_sort_key))
         by_status: dict[Status, list[Summary]] = defaultdict(list)
         for row in rows:
             by_status[row.status].append(row)
@@ -218,7 +218,7 @@ class MessageCache:
         while not self._stopped:
             try:
                 self.refresh()
-            except (ClientError, BotoCoreError, SearchBusyError) as error:
+            except (ClientError, BotoCoreError, UnreadError) as error:
                 self._view = replace(self._view, failed=_why(error))
             except Exception as error:
                 # The pages must show that the cache has stopped.
@@ -246,7 +246,7 @@ def _sort_key_of(after: str) -> tuple[float, str]:
         raise CursorError("the cursor is invalid") from None
 
 
-def _raised(open_notification: OpenNotification) -> tuple[str, datetime]:
+def _raised(open_notification: RaisedNotification) -> tuple[str, datetime]:
     return open_notification.notification.id, open_notification.notification.raised_at
 
 

@@ -99,7 +99,7 @@ class MessagePages:
     def find(self, request: Request, form: Form) -> Response:
         """Go to the message with an id, or list the messages if there are several."""
         reference = form.get("reference", "").strip()
-        problem = "Enter an id: eight characters or more, letters and digits, as the list or a notification has it"
+        problem = "Enter a whole id, as the list or a notification has it"
         if _is_reference(reference):
             summaries = self._context.environment.search.named(reference)
             if len(summaries) == 1:

@@ -13,7 +13,7 @@ from gpcm.console.screens import Screens
 from gpcm.console.security import operator_of
 from gpcm.environment import OperatorEnvironmentError
 from gpconnect_messaging.ledger.notifications import UnknownNotificationError
-from gpconnect_messaging.ledger.records import Notification, OpenNotification
+from gpconnect_messaging.ledger.records import Notification, RaisedNotification
 from gpconnect_messaging.ledger.stored_names import NotificationType
 from gpconnect_messaging.notifications import NotificationText, notification_text
 
@@ -40,7 +40,7 @@ class Shown:
     """The MESH message id of a quarantined message; None for other notifications."""
 
     @classmethod
-    def of(cls, open_notification: OpenNotification, now: datetime) -> "Shown":
+    def of(cls, open_notification: RaisedNotification, now: datetime) -> "Shown":
         """Create one from the ledger's record; `now` gives the waiting time."""
         notification = open_notification.notification
         # Other unmatched messages are in the evidence bucket, and the notification has the key.

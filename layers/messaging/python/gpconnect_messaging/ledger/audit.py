@@ -1,24 +1,25 @@
 """The audit trail: who did what, when, to which message, with the message's hash (FHIR-DOC-01 to FHIR-DOC-03).
 
-The events of messages and the record of received MESH messages are audit events already. This module adds the actions
-of people. Audit events are found by message, encounter, MESH id, status and time.
+The events of messages, and the records of notifications and of received MESH messages, are audit events already. This
+module adds the actions of people. Audit events are found by message, encounter, MESH id, status and time.
 """
 
-import hashlib
-import heapq
-import json
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
-from gpconnect_messaging.conflicts import past_transactions
-from gpconnect_messaging.ledger.records import AuditEvent
-from gpconnect_messaging.ledger.stored_names import Status
-from gpconnect_messaging.ledger.table import Item, LedgerTable, in_time, item, text, time, time_shards
+from gpconnect_messaging.ledger.actions import action_item, read_action
+from gpconnect_messaging.ledger.encounter_table import EncounterTable, as_received
+from gpconnect_messaging.ledger.encounters import Encounter
+from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.records import AuditEvent, RaisedNotification, Received
+from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.operators import checked_actor
 
+_AT_ONCE = timedelta(days=31)
 
-class AuditTrail(LedgerTable):
+
+class AuditTrail(EncounterTable):
     """Records the actions of people, and finds audit events."""
 
     def record(
@@ -38,110 +39,114 @@ class AuditTrail(LedgerTable):
         checked_actor(actor)
         if not what.strip():
             raise ValueError("an audit event needs an action")
-        row = self._get(f"MESSAGE#{message_id}", "MESSAGE") if message_id else None
+        record = self.find(message_id) if message_id else None
         event = AuditEvent(
             at=at or self._now(),
             actor=actor,
             what=what,
             message_id=message_id,
-            mailbox=mailbox or (row["mailbox"] if row else None),
-            sha256=self._hash(message_id) if row and message_id else None,
+            mailbox=mailbox or (record.mailbox if record else None),
+            sha256=_hash(record.history) if record else None,
             details=details or {},
         )
-        expiry = {} if row and "legal_hold" in row else self._expiry(event.at)
-        put = item(audit_item(event) | expiry)
-        past_transactions(lambda: self._client.put_item(TableName=self._table, Item=put))
+        self._put_item(action_item(event) | ({} if record and record.legal_hold else self._expiry(event.at)))
         return event
 
     def of_message(self, message_id: str) -> list[AuditEvent]:
         """List the audit events of a message or request, oldest first: events, notifications and actions."""
-        events = [event for values in self._partition(f"MESSAGE#{message_id}") for event in _events(values)]
-        return sorted(events, key=lambda event: event.at)
+        encounter = self.encounter_of(message_id)
+        found = list(_of_record(encounter, message_id)) if encounter else []
+        return _in_order([*found, *map(read_action, self._partition(f"ACTIONS#{message_id}"))])
 
     def of_encounter(self, encounter_key: str) -> list[AuditEvent]:
         """List the audit events of an encounter's messages, oldest first."""
-        rows = self._query_index("by_encounter", "encounter_key", encounter_key)
-        ids = {row["message_id"] for row in rows}
-        return sorted((event for own_id in ids for event in self.of_message(own_id)), key=lambda event: event.at)
+        encounter = self.encounter(encounter_key)
+        actions = (values for own_id in encounter.records for values in self._partition(f"ACTIONS#{own_id}"))
+        return _in_order([*_of_encounter(encounter), *map(read_action, actions)])
 
     def of_mesh_message(self, mesh_message_id: str) -> list[AuditEvent]:
         """List the audit events of the message that was sent or received under this MESH id, oldest first."""
         events: list[AuditEvent] = []
         for pointer in self._partition(f"MESH#{mesh_message_id}"):
-            if pointer["sk"] == "MESH":
-                events += self.of_message(pointer["message_id"])
-            else:
-                received = self._get(f"RECEIVED#{pointer['mailbox']}#{mesh_message_id}", "RECEIVED")
-                if received is not None:
-                    events += _events(received)
-                    events += self.of_message(received["outcome"])
-        return sorted(events, key=lambda event: event.at)
+            if pointer["sk"].startswith("RECEIVED#"):
+                events.append(_of_received(as_received(pointer)))
+            if own_id := pointer.get("message_id") or pointer.get("outcome"):
+                events += self.of_message(own_id)
+        if not events and (archived := self.in_archive(mesh_message_id)):
+            events += (_of_received(one) for one in archived.received if one.mesh_message_id == mesh_message_id)
+            for record in archived.of_mesh_message(mesh_message_id):
+                events += _of_record(archived.encounter, record.message_id)
+                events += map(read_action, self._partition(f"ACTIONS#{record.message_id}"))
+        return _in_order(events)
 
     def of_status(self, status: Status) -> Iterator[AuditEvent]:
-        """Yield the audit events of all messages in a status, message by message, longest-standing first in a shard."""
-        for row in self._standing(status.value):
-            yield from self.of_message(row["message_id"])
+        """Yield the audit events of all messages in a status, message by message."""
+        for record in self.records_in(status):
+            yield from self.of_message(record.message_id)
 
     def between(self, start: datetime, end: datetime) -> Iterator[AuditEvent]:
-        """Yield the audit events from `start` to `end`, both included, oldest first."""
-        day = start.astimezone(UTC).date()
-        while day <= end.astimezone(UTC).date():
-            shards = [self._in_shard(time_shard, start, end) for time_shard in time_shards(day)]
-            yield from heapq.merge(*shards, key=lambda event: event.at)
-            day += timedelta(days=1)
+        """Yield the audit events from `start` to `end`, both included, oldest first.
 
-    def _in_shard(self, time_shard: str, start: datetime, end: datetime) -> Iterator[AuditEvent]:
-        items = self._query(
-            IndexName="by_time",
-            KeyConditionExpression="time_shard = :shard AND #at BETWEEN :start AND :end",
-            ExpressionAttributeNames={"#at": "at"},
-            ExpressionAttributeValues=item({":shard": time_shard, ":start": text(start), ":end": text(end)}),
-        )
-        return (event for values in items for event in _events(values))
-
-    def _hash(self, message_id: str) -> str | None:
-        built = self._get(f"MESSAGE#{message_id}", "EVENT#built")
-        return built.get("sha256") if built else None
+        The messages are those that arrived until `end`, up to `ACTIVE_FOR` before `start`, all that are open or failed,
+        and the archived ones: nothing happens to another message. Memory holds the events of a month.
+        """
+        while start <= end:
+            until = min(end, start + _AT_ONCE)
+            events = [read_action(values) for values in self.actions(start, until)]
+            for encounter in self.active(start, until):
+                events += (event for event in _of_encounter(encounter) if start <= event.at <= until)
+            yield from _in_order(events)
+            start = until + timedelta.resolution
 
 
-def audit_item(event: AuditEvent) -> Item:
-    """Write an event as an item: in the message's partition, or in the day's. Equal events make equal items."""
-    action = json.dumps([event.actor, event.what, event.message_id, dict(event.details)], sort_keys=True)
-    sk = f"AUDIT#{text(event.at)}#{hashlib.sha256(action.encode()).hexdigest()[:16]}"
-    known = {"message_id": event.message_id, "mailbox": event.mailbox, "sha256": event.sha256}
-    return {
-        "pk": f"MESSAGE#{event.message_id}" if event.message_id else f"AUDIT#{event.at.astimezone(UTC).date()}",
-        "sk": sk,
-        "actor": event.actor,
-        "what": event.what,
-        "details": json.dumps(dict(event.details), sort_keys=True),
-        **{name: value for name, value in known.items() if value is not None},
-        **in_time(sk, event.at),
-    }
+def _of_encounter(encounter: Encounter) -> Iterator[AuditEvent]:
+    for own_id in encounter.records:
+        yield from _of_record(encounter, own_id)
+    if not encounter.records:
+        for raised in encounter.notifications.values():
+            yield from _of_notification(raised)
+    if encounter.received:
+        yield _of_received(encounter.received)
 
 
-def _events(values: Item) -> Iterator[AuditEvent]:
-    """Read the audit events of an item; a message's row has none."""
-    sk = str(values["sk"])
-    about: dict[str, Any] = {name: values.get(name) for name in ("message_id", "mailbox", "sha256")}
-    if sk.startswith("EVENT#"):
-        details = json.loads(values["details"])
-        actor = details.get("actor", values["source"])  # an event of a person's decision names the person
-        yield AuditEvent(at=time(values["at"]), actor=actor, what=values["kind"], details=details, **about)
-    elif sk.startswith("AUDIT#"):
-        details = json.loads(values["details"])
-        yield AuditEvent(at=time(values["at"]), actor=values["actor"], what=values["what"], details=details, **about)
-    elif sk == "RECEIVED" and "outcome" in values:
-        details = {name: values[name] for name in ("mesh_message_id", "evidence_key", "outcome")}
-        actor = f"MESH {values['mesh_message_id']}"
-        yield AuditEvent(
-            at=time(values["at"]), actor=actor, what="received", mailbox=values["mailbox"], details=details
-        )
-    elif sk.startswith("NOTICE#"):
-        message_id = str(values["pk"]).partition("MESSAGE#")[2] or None
-        for step in ("raised", "told", "escalated"):
-            if f"{step}_at" in values:
-                yield AuditEvent(
-                    at=time(values[f"{step}_at"]), actor="notifications", what=f"notification {step}",
-                    message_id=message_id, mailbox=values["facts"].get("mailbox"), details={"kind": values["kind"]},
-                )  # fmt: skip
+def _of_received(received: Received) -> AuditEvent:
+    return AuditEvent(
+        at=received.at,
+        actor=f"MESH {received.mesh_message_id}",
+        what="received",
+        mailbox=received.mailbox,
+        details={name: getattr(received, name) for name in ("mesh_message_id", "evidence_key", "outcome")},
+    )
+
+
+def _of_record(encounter: Encounter, own_id: str) -> Iterator[AuditEvent]:
+    record = encounter.records.get(own_id)
+    if record is None:
+        return
+    about: dict[str, Any] = {"message_id": own_id, "mailbox": record.mailbox, "sha256": _hash(record.history)}
+    for event in record.history.events:
+        actor = event.details.get("actor", event.source)  # an event of a person's decision names the person
+        yield AuditEvent(at=event.at, actor=actor, what=event.kind.value, details=event.details, **about)
+    for raised in encounter.notifications.values():
+        if raised.notification.subject_key == f"MESSAGE#{own_id}":
+            yield from _of_notification(raised)
+
+
+def _of_notification(raised: RaisedNotification) -> Iterator[AuditEvent]:
+    notification = raised.notification
+    times = (("raised", notification.raised_at), ("told", raised.told_at), ("escalated", raised.escalated_at))
+    for step, at in times:
+        if at is not None:
+            yield AuditEvent(
+                at=at, actor="notifications", what=f"notification {step}",
+                message_id=notification.subject_key.partition("MESSAGE#")[2] or None,
+                mailbox=notification.details.get("mailbox"), details={"kind": notification.kind.value},
+            )  # fmt: skip
+
+
+def _hash(history: MessageHistory) -> str | None:
+    return next((event.details["sha256"] for event in history.of(EventType.BUILT)), None)
+
+
+def _in_order(events: Iterable[AuditEvent]) -> list[AuditEvent]:
+    return sorted(events, key=lambda event: (event.at, event.message_id or ""))

@@ -3,28 +3,26 @@
 All reads can continue from a position, so that a day's balance can be computed in several runs.
 """
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 
+from gpconnect_messaging.ledger.deadlines import Timeouts, due_at
 from gpconnect_messaging.ledger.drop_passes import read_findings
+from gpconnect_messaging.ledger.encounter_table import EncounterTable, is_unmatched, key_of
 from gpconnect_messaging.ledger.reconciliation import IN_MESH, Balance, DropFindings, Row, Unmatched
-from gpconnect_messaging.ledger.records import Notification
-from gpconnect_messaging.ledger.store import UNMATCHED
-from gpconnect_messaging.ledger.stored_names import NotificationType, Status
-from gpconnect_messaging.ledger.table import SHARDS, Item, LedgerTable, in_time, item, plain, text
+from gpconnect_messaging.ledger.records import MessageRecord, Notification
+from gpconnect_messaging.ledger.stored_names import NotificationType
+from gpconnect_messaging.ledger.table import TIME_SHARDS, Item, days, shards, text
 from gpconnect_messaging.ledger.table import time as read_time
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 _STATE = "RECKONING"
 _TOUR = ("MESH", "TOUR")
 _PAGE_OF_QUESTIONS = 50
-_KEY = ("pk", "sk", "status_shard", "changed_at")
-_NEEDED = (
-    *_KEY, "message_id", "request_id", "mailbox", "status", "created_at", "due_at", "messages", "mesh_message_ids",
-    "became", "mesh_message_id",
-)  # fmt: skip
-"""The attributes that a balance needs: converting all attributes of a million rows would take twice as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,72 +59,69 @@ class Sent:
     position: str
 
 
-class Balances(LedgerTable):
-    """The ledger as the reconciliation reads it: by status, without repeats."""
+class Balances(EncounterTable):
+    """The ledger as the reconciliation reads it: page by page, from a position on."""
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        timeouts: Timeouts,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        kept_for: timedelta | None = None,
+    ) -> None:
+        super().__init__(client, table, now, kept_for)
+        self._patience = timeouts
 
     def row_pages(self, since: datetime, position: str) -> Iterator[tuple[list[Row], str]]:
-        """Yield pages of open rows, and of settled rows that changed since a time, with the position after a page.
-
-        Open rows are few, since every open status has a deadline; settled rows are read from `since` on only.
-        """
-        statuses = [(status.value, since if status.settled else None) for status in Status]
-        for items, after in self._by_status(statuses, position):
-            yield [_row(values) for values in items], after
+        """Yield pages of open rows, and of the rows of requests that came since, with the position after a page."""
+        arrived = [shard for day in days(since, self._now()) for shard in shards(str(day), TIME_SHARDS)]
+        sources = [("by_work", "work_shard", shard) for shard in shards("WORK")]
+        sources += [("by_time", "time_shard", shard) for shard in arrived]
+        for items, after in self.index_pages(sources, position):
+            keys = {values.get("encounter_key") or key_of(values["pk"]) for values in items
+                    if not str(values["pk"]).startswith(("ACTIONS#", "AGAIN#"))}  # fmt: skip
+            yield [self._row(record) for record in self.records_of(keys)], after
 
     def sent(self, position: str) -> Iterator[Sent]:
         """Yield the messages that MESH can have."""
-        for items, _ in self._by_status([(status.value, None) for status in IN_MESH], position, _PAGE_OF_QUESTIONS):
-            for values in items:
-                number = IN_MESH.index(Status(values["status"])) * SHARDS + int(values["status_shard"].split("#")[1])
-                yield Sent(_row(values), _position(number, values))
+        sources = [("by_work", "work_shard", shard) for shard in shards("WORK")]
+        for items, after in self.index_pages(sources, position, _PAGE_OF_QUESTIONS):
+            for record in self.records_of({key_of(values["pk"]) for values in items}):
+                if record.status in IN_MESH:
+                    yield Sent(self._row(record), after)
 
     def unmatched_pages(self, day: date, position: str) -> Iterator[tuple[list[Unmatched], str]]:
         """Yield pages of the MESH messages of a day that match no sent message, with the position after a page."""
         start = datetime.combine(day, time(), UTC)
-        end = text(start + timedelta(days=1))
-        for items, after in self._by_status([(UNMATCHED, start)], position):
-            yield (
-                [
-                    Unmatched(mailbox=values["mailbox"], mesh_message_id=values["mesh_message_id"])
-                    for values in items
-                    if values["changed_at"] < end
-                ],
-                after,
-            )
+        sources = [("by_attention", "attention_shard", shard) for shard in (*shards("OPEN"), *shards("FAILED"))]
+        for items, after in self.index_pages(sources, position):
+            received = (str(values["pk"]).split("#") for values in items if is_unmatched(values, start))
+            yield [Unmatched(mailbox=mailbox, mesh_message_id=name) for _, mailbox, name in received], after
 
-    def _by_status(
-        self, statuses: Sequence[tuple[str, datetime | None]], position: str, limit: int | None = None
-    ) -> Iterator[tuple[list[Item], str]]:
-        """Yield pages of the items in these statuses, or that changed since a time, shard by shard."""
-        start, after = json.loads(position) if position else (0, None)
-        for number in range(start, len(statuses) * SHARDS):
-            status, since = statuses[number // SHARDS]
-            parameters = {":shard": f"{status}#{number % SHARDS}"} | ({":since": text(since)} if since else {})
-            query: Item = {
-                "IndexName": "by_status",
-                "KeyConditionExpression": f"status_shard = :shard{' AND changed_at >= :since' if since else ''}",
-                "ExpressionAttributeValues": item(parameters),
-                **({"Limit": limit} if limit else {}),
-                **({"ExclusiveStartKey": item(after)} if after else {}),
+    def rows_of(self, own_ids: Iterable[str]) -> Iterator[Row]:
+        """Yield the rows of requests, and of the requests of messages, with consistent reads."""
+        wanted = set(own_ids)
+        for encounter in self.encounters_of(wanted):
+            records = encounter.records
+            asked = {
+                record.request_id for record in records.values() if wanted & {record.message_id, record.request_id}
             }
-            after = None
-            for page in self._client.get_paginator("query").paginate(TableName=self._table, **query):
-                last = page.get("LastEvaluatedKey")
-                items = [plain({name: values[name] for name in _NEEDED if name in values}) for values in page["Items"]]
-                yield items, _position(number, plain(last) if last else None)
+            yield from (self._row(record) for record in records.values() if record.request_id in asked)
 
-    def row(self, message_id: str) -> Row | None:
-        """Read a row by message id with a consistent read; None where the ledger does not have it."""
-        found = self._get(f"MESSAGE#{message_id}", "MESSAGE")
-        return _row(found) if found else None
-
-    def rows_of(self, request_id: str) -> list[Row]:
-        """Read the rows of a request and of the messages that it became, with consistent reads."""
-        claim = self._get(f"REQUEST#{request_id}", "REQUEST")
-        own = self.row(request_id)
-        ids = {*(claim.get("message_ids", ()) if claim else ()), *(own.became if own else ())}
-        rows = [own, *(self.row(message_id) for message_id in sorted(ids))]
-        return [row for row in rows if row]
+    def _row(self, record: MessageRecord) -> Row:
+        return Row(
+            message_id=record.message_id,
+            request_id=record.request_id,
+            mailbox=record.mailbox,
+            status=record.status,
+            created_at=record.created_at,
+            changed_at=record.changed_at or record.created_at,
+            due_at=due_at(record.history, self._patience),
+            messages=record.messages,
+            mesh_message_ids=record.history.mesh_message_ids,
+            became=record.history.became,
+        )
 
     def reckoning(self, day: date) -> Reckoning | None:
         """Read the progress of a day's balance; None where it was never started."""
@@ -177,41 +172,45 @@ class Balances(LedgerTable):
         """Read the findings of the day's listings of the drop."""
         return read_findings(self._get(f"DROP#{day}", "FOUND"))
 
-    def store(self, balance: Balance, evidence_key: str, reckoning: Reckoning) -> tuple[Notification, ...] | None:
-        """Store the summary of a balance, replacing an earlier one of the day, and mark the balance as done.
-
-        An imbalance raises a notification; a repeated balance raises another one only if the imbalance differs.
-        Returns None where another run has recorded a step meanwhile.
-        """
+    def imbalance(self, balance: Balance, evidence_key: str) -> Notification | None:
+        """Return the notification of an imbalance; None where the day balances, or the imbalance is known."""
         pk = f"BALANCE#{balance.day}"
-        names = ("received", "settled", "open", "arriving", "open_messages", "lost", "incomplete", "without_receipt",
-                 "unattended", "vanished", "unknown_to_mesh", "unanswered", "unmatched")  # fmt: skip
-        counts = {name: balance.total(name) for name in names}
-        summary: Item = {
-            "pk": pk,
-            "sk": "BALANCE",
-            "day": balance.day.isoformat(),
-            "wrong": balance.wrong,
-            "counts": counts,
-            "evidence_key": evidence_key,
-            "fingerprint": balance.fingerprint,
-            **in_time(pk, balance.made_at),
-            **self._expiry(balance.made_at),
-        }
-        puts = [self._put(summary), self._put_reckoning(replace(reckoning, done=True))]
-        details = {name: str(count) for name, count in counts.items() if count}
-        before = self._get(pk, "BALANCE") or {}
-        notification = Notification(
+        before = self._get(pk, "BALANCE")
+        if not balance.wrong or (before and before["fingerprint"] == balance.fingerprint):
+            return None
+        details = {name: str(count) for name, count in _counts(balance).items() if count}
+        return Notification(
             subject_key=pk,
             kind=NotificationType.IMBALANCE,
             raised_at=balance.made_at,
             details=details | {"day": balance.day.isoformat(), "evidence_key": evidence_key},
             occasion=balance.fingerprint if before else "",
         )
-        new = bool(balance.wrong) and before.get("fingerprint") != balance.fingerprint
-        if not self._write([*puts, *([self._put_notification(notification)] if new else [])]):
-            return None
-        return (notification,) if new else ()
+
+    def store(self, balance: Balance, evidence_key: str, reckoning: Reckoning) -> bool:
+        """Store the summary of a balance, replacing an earlier one of the day, and mark the balance as done.
+
+        False, with nothing written, where another run has recorded a step meanwhile.
+        """
+        pk = f"BALANCE#{balance.day}"
+        summary: Item = {
+            "pk": pk,
+            "sk": "BALANCE",
+            "day": balance.day.isoformat(),
+            "wrong": balance.wrong,
+            "counts": _counts(balance),
+            "evidence_key": evidence_key,
+            "fingerprint": balance.fingerprint,
+            "at": text(balance.made_at),
+            **self._expiry(balance.made_at),
+        }
+        return self._write([self._put(summary), self._put_reckoning(replace(reckoning, done=True))])
+
+
+def _counts(balance: Balance) -> dict[str, int]:
+    names = ("received", "settled", "open", "arriving", "open_messages", "lost", "incomplete", "without_receipt",
+             "unattended", "vanished", "unknown_to_mesh", "unanswered", "unmatched")  # fmt: skip
+    return {name: balance.total(name) for name in names}
 
 
 def _reckoning(day: date, values: Item) -> Reckoning:
@@ -229,26 +228,4 @@ def _reckoning(day: date, values: Item) -> Reckoning:
         asked=int(values["asked"]),
         asked_enough=values["asked_enough"],
         done=values["done"],
-    )
-
-
-def _position(number: int, last: Item | None) -> str:
-    """Encode the position after an item of a shard, or after the shard."""
-    if last is None:
-        return json.dumps([number + 1, None])
-    return json.dumps([number, {name: last[name] for name in _KEY}])
-
-
-def _row(values: Item) -> Row:
-    return Row(
-        message_id=values["message_id"],
-        request_id=values["request_id"],
-        mailbox=values["mailbox"],
-        status=Status(values["status"]),
-        created_at=read_time(values["created_at"]),
-        changed_at=read_time(values["changed_at"]),
-        due_at=read_time(values["due_at"]) if "due_at" in values else None,
-        messages=int(values.get("messages", 1)),
-        mesh_message_ids=tuple(values.get("mesh_message_ids", ())),
-        became=tuple(values.get("became", ())),
     )

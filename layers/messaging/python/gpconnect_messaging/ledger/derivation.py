@@ -1,5 +1,6 @@
 """Guards the secret that the ledger's ids are derived with: another secret would make every repeat a new message."""
 
+from gpconnect_messaging.conflicts import tries
 from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.ledger.table import LedgerTable
 
@@ -21,7 +22,7 @@ class DerivationGuard(LedgerTable):
     def check(self, identifiers: Identifiers) -> None:
         """Record the secret's fingerprint where the table has none. Raises WrongSecretError for another secret."""
         pk, sk = _KEY
-        for _ in self._tries():
+        for _ in tries():
             if known := self._get(pk, sk):
                 break
             item = {"pk": pk, "sk": sk, "fingerprint": identifiers.fingerprint}

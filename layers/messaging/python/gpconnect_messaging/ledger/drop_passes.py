@@ -10,9 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from gpconnect_messaging.drop_keys import is_request
+from gpconnect_messaging.ledger.encounter_table import EncounterTable
 from gpconnect_messaging.ledger.reconciliation import DropFindings
 from gpconnect_messaging.ledger.records import Notification
-from gpconnect_messaging.ledger.table import Item, LedgerTable, text, time
+from gpconnect_messaging.ledger.table import Item, text, time
 from gpconnect_messaging.storage import ListedObject
 
 FIRST_WINDOW = timedelta(days=1)
@@ -63,7 +64,7 @@ class DropPass:
         return self.since - (SLOWEST_UPLOAD if listed.in_parts else again) <= listed.at < self.until
 
 
-class DropPasses(LedgerTable):
+class DropPasses(EncounterTable):
     """The stored passes and findings; may raise ClientError for faults of DynamoDB itself."""
 
     def current(self, now: datetime, settled: timedelta, listing: Listing = Listing.NEWEST) -> DropPass:
@@ -122,13 +123,6 @@ class DropPasses(LedgerTable):
         """Read the findings of a day (UTC)."""
         return read_findings(self._get(f"DROP#{day}", "FOUND"))
 
-    def has(self, request_id: str) -> bool:
-        """Whether the ledger has a row or a claim of a request."""
-        return any(
-            self._get(pk, sk) is not None
-            for pk, sk in ((f"MESSAGE#{request_id}", "MESSAGE"), (f"REQUEST#{request_id}", "REQUEST"))
-        )
-
     def counted(self, document_id: str) -> bool:
         """Whether a document without a request was counted before."""
         return self._get(f"DROPPED#{document_id}", "FOUND") is not None
@@ -136,16 +130,16 @@ class DropPasses(LedgerTable):
     def count(self, document_ids: Sequence[str], at: datetime) -> None:
         """Record documents without a request, so that no later pass counts them again."""
         for document_id in document_ids:
-            self._write([self._put({"pk": f"DROPPED#{document_id}", "sk": "FOUND", **self._expiry(at)})])
+            self._put_item({"pk": f"DROPPED#{document_id}", "sk": "FOUND", **self._expiry(at)})
 
-    def raise_notifications(self, found: DropFindings, at: datetime) -> Sequence[Notification]:
-        """Raise a notification for every kind of finding, at most once an hour."""
-        subject = f"DROP#{at.astimezone(UTC):%Y-%m-%dT%H}"
-        raised = [
-            Notification(subject_key=subject, kind=kind, raised_at=at, details={"at_least": str(count)})
-            for kind, count in found.notifications.items()
-        ]
-        return [notification for notification in raised if self._write([self._put_notification(notification)])]
+
+def notifications(found: DropFindings, at: datetime) -> list[Notification]:
+    """Return a notification for every kind of finding; the subject is the hour, so that an hour has one of a kind."""
+    subject = f"DROP#{at.astimezone(UTC):%Y-%m-%dT%H}"
+    return [
+        Notification(subject_key=subject, kind=kind, raised_at=at, details={"at_least": str(count)})
+        for kind, count in found.notifications.items()
+    ]
 
 
 def _pass(item: Item) -> DropPass:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Any
 
 from gpconnect_messaging.itk3.response_codes import DUPLICATE_MESSAGE, Level, Verdict
@@ -93,6 +93,12 @@ class MessageHistory:
         return tuple(sorted({event.details["mesh_message_id"] for event in self.of(EventType.UPLOAD_ACCEPTED)}))
 
     @cached_property
+    def came(self) -> tuple[str, ...]:
+        """The MESH ids of the responses to the message, and of the reports about it."""
+        events = self.of(EventType.RESPONSE, EventType.REPORT)
+        return tuple(sorted({event.source.removeprefix("MESH ") for event in events}))
+
+    @cached_property
     def partial_uploads(self) -> tuple[PartialUpload, ...]:
         """The partial uploads that MESH may still have and that may be continued, the one with most chunks last."""
         # A resend is a separate copy: it must not complete a partial upload from before the order.
@@ -100,18 +106,17 @@ class MessageHistory:
 
     def _partial_uploads(self, after: int = 0) -> tuple[PartialUpload, ...]:
         abandoned = {event.details.get("abandoned") for event in self.of(EventType.UPLOAD_POSTPONED)}
-        uploads: dict[str, dict[int, LedgerEvent]] = {}
-        for event in self.of(EventType.CHUNK_ACCEPTED):
+        # Chunks are sent in order: the last one that MESH accepted says how many it has.
+        last: dict[str, LedgerEvent] = {}
+        for event in sorted(self.of(EventType.CHUNK_ACCEPTED), key=lambda event: int(event.details["number"])):
             if event.details["mesh_message_id"] not in abandoned and event.details["attempt"] > after:
-                uploads.setdefault(event.details["mesh_message_id"], {})[event.details["number"]] = event
-        partial = []
-        for mesh_message_id, chunks in uploads.items():
-            # Chunks after a gap do not count: they have to be sent again.
-            accepted = next(number for number in count() if number + 1 not in chunks)
-            if accepted:
-                last = chunks[accepted].details
-                since = max(chunks[number].at for number in range(1, accepted + 1))
-                partial.append(PartialUpload(mesh_message_id, last["chunks"], accepted, last["end"], since))
+                last[event.details["mesh_message_id"]] = event
+        partial = [
+            PartialUpload(
+                mesh_message_id, event.details["chunks"], event.details["number"], event.details["end"], event.at
+            )
+            for mesh_message_id, event in last.items()
+        ]
         return tuple(sorted(partial, key=lambda upload: (upload.accepted, upload.mesh_message_id)))
 
     @cached_property

@@ -1,9 +1,13 @@
 """The notifications that a message's history calls for."""
 
+from typing import Any
+
 from gpconnect_messaging.itk3.response_codes import Verdict
+from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.status_rules import NOT_LEFT, NOTIFIED_ON_ENTERING, status_of
 from gpconnect_messaging.ledger.stored_names import EventType, NotificationType, Status
+from gpconnect_messaging.quoting import mailbox_id, ods_code, quoted
 from gpconnect_messaging.scan_results import ScanResult
 
 ATTEMPTS_BEFORE_TOLD = 5
@@ -72,3 +76,72 @@ def occasions_due(history: MessageHistory) -> frozenset[tuple[NotificationType, 
             case _:
                 due.add((kind, ""))
     return frozenset(due)
+
+
+def explanation(history: MessageHistory, kind: NotificationType, occasion: str) -> dict[str, str]:
+    """Pick the details that a notification of this kind needs; received messages cannot make them grow."""
+    details: dict[str, Any] = {}
+    match kind:
+        case NotificationType.INVALID | NotificationType.MALWARE | NotificationType.NOT_SCANNED:
+            details = {"reasons": "\n".join(history.of(EventType.REQUEST_REFUSED)[0].details["reasons"])}
+        case NotificationType.REFUSED:
+            details = dict(history.of(EventType.UPLOAD_REFUSED)[-1].details)
+        case NotificationType.UNRESOLVED:
+            details = dict(history.of(EventType.RECIPIENT_UNRESOLVED)[-1].details)
+        case NotificationType.VOIDED:
+            details = dict(history.of(EventType.VOIDED)[-1].details)
+        case NotificationType.UNDELIVERED:
+            details = dict(history.of(EventType.REPORT)[-1].details)
+        case NotificationType.REJECTED | NotificationType.CONTRADICTION | NotificationType.UNKNOWN_CODE:
+            details = {"codes": ", ".join(sorted({str(event.details["code"]) for event in history.responses}))}
+        case NotificationType.OVERDUE:
+            details = {"missing": " and ".join(history.missing_acknowledgements)}
+        case NotificationType.DIFFERS | NotificationType.DIFFERS_MORE:
+            differing = history.of(EventType.DIFFERS)[-1].details
+            details = {"fields": ", ".join(differing["fields"]), "evidence_key": differing["comparison"]}
+        case NotificationType.SENT_AGAIN_IN_VAIN:
+            details = {"attempts": history.attempts, "actor": history.of(EventType.RESEND_ORDERED)[-1].details["actor"]}
+        case NotificationType.STUCK:
+            details = {"attempts": history.attempts}
+        case NotificationType.WAITING:
+            details = {"release_at": history.of(EventType.HELD)[0].details["release_at"]}
+        case NotificationType.NOT_RELEASED:
+            unanswered = [event.details["why"] for event in history.of(EventType.LOOKUP_UNANSWERED)]
+            details = {"offered": len(history.of(EventType.QUEUED_AGAIN)), "reason": "".join(unanswered[-1:])}
+        case NotificationType.LATER_SUPERSEDED:
+            details = {"by_request_id": history.of(EventType.SUPERSEDED)[0].details["by_request_id"]}
+        case NotificationType.TELL_PRACTICE:
+            withdrawal_details = history.of(EventType.WITHDRAWAL)[0].details
+            details = {
+                "warning_key": withdrawal_details["warning_key"],
+                "sent": ", ".join(withdrawal_details["sent"]),
+            }
+        case NotificationType.SENT_ALTHOUGH_WITHDRAWN:
+            details = dict(history.of(EventType.WITHDRAWN)[0].details)
+        case NotificationType.SUSPICIOUS:
+            response = next(event for event in history.suspicious if event.details["mesh_message_id"] == occasion)
+            details = {"response": _source(response)}
+    return {name: str(value) for name, value in details.items()}
+
+
+def _source(response: LedgerEvent) -> str:
+    """Name the sender of a response; a value that is not a code is not repeated, since the sender chose the text."""
+    mailbox, organisation = response.details["from_mailbox"], response.details["from_organisation"]
+    return (
+        f"{response.details['mesh_message_id']} from mailbox {quoted(mailbox_id(mailbox), mailbox)}, "
+        f"organisation {quoted(ods_code(organisation), organisation)}"
+    )
+
+
+def practice(history: MessageHistory) -> dict[str, str]:
+    """Name the practice that a person may have to ring, and say whether PDS records that the patient has died.
+
+    Only the ODS code is given: the name comes from the request even where the code comes from PDS.
+    """
+    registration = history.registration
+    code = ods_code(registration.get("ods_code"))
+    if not code:
+        return {}
+    return {"practice": f"{code} (says {registration['source']})"} | (
+        {"deceased": "PDS knows that the patient has died"} if registration.get("deceased") else {}
+    )

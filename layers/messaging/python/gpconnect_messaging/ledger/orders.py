@@ -3,7 +3,7 @@
 Anyone who may write to the intake queue could ask for a resubmission there: only an order in the ledger allows it.
 """
 
-from gpconnect_messaging.ledger.audit import audit_item
+from gpconnect_messaging.ledger.actions import action_item
 from gpconnect_messaging.ledger.records import AuditEvent, Order, Origin
 from gpconnect_messaging.ledger.table import Item, LedgerTable, text, time
 
@@ -21,7 +21,7 @@ class OrderBook(LedgerTable):
             **self._expiry(event.at),
         }
         return self._write(
-            [self._put(item, "attribute_not_exists(pk)"), self._put(audit_item(event) | self._expiry(event.at))]
+            [self._put(item, "attribute_not_exists(pk)"), self._put(action_item(event) | self._expiry(event.at))]
         )
 
 

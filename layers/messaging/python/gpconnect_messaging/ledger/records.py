@@ -7,7 +7,6 @@ from typing import Any
 
 from gpconnect_messaging.derived_ids import REGISTERED_PRACTICE
 from gpconnect_messaging.ledger.history import MessageHistory
-from gpconnect_messaging.ledger.precedence import RequestTimes
 from gpconnect_messaging.ledger.status_rules import status_of
 from gpconnect_messaging.ledger.stored_names import NotificationType, Status
 
@@ -16,11 +15,11 @@ from gpconnect_messaging.ledger.stored_names import NotificationType, Status
 class MessageRecord:
     """A message with all that the ledger has of it.
 
-    `revision` counts the recorded changes; `history` decides everything else. `encounter` is the sender's identifier
-    and can name a person: it is stored, never logged; keys use the derived `encounter_key`. `recipient` distinguishes
-    the messages of one request; `messages` is the number of them, so that a missing one is noticed. A request that is
-    not a message (refused, held, a withdrawal) has a row under the request id, as version 0. Under `legal_hold` no item
-    of the message expires.
+    `history` decides everything else. `encounter` is the sender's identifier and can name a person: it is stored, never
+    logged; keys use the derived `encounter_key`. `recipient` distinguishes the messages of one request; `messages` is
+    the number of them, so that a missing one is noticed. A request that is not a message (refused, held, a withdrawal)
+    has a record under the request id, as version 0. `changed_at` is when the status last changed (UTC); None in a new
+    record. Under `legal_hold` no item of the message expires.
     """
 
     message_id: str
@@ -32,11 +31,11 @@ class MessageRecord:
     recipient: str = REGISTERED_PRACTICE
     created_at: datetime
     history: MessageHistory
-    revision: int = 0
+    changed_at: datetime | None = None
     messages: int = 1
     legal_hold: bool = False
     carried: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """Attributes of the stored row that a newer release wrote: they are written back as they are."""
+    """Values that a newer release stored with the message: they are written back as they are."""
 
     @property
     def status(self) -> Status:
@@ -46,10 +45,10 @@ class MessageRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A message's row without the events, for lists. `encounter` is as in `MessageRecord`.
+    """A message without the events, for lists. `encounter` is as in `MessageRecord`.
 
-    `changed_at` is when the last event was recorded, `due_at` when the sweep looks at it next, if ever. `became` are
-    the ids of the messages that a held request became.
+    `changed_at` is when the status last changed, `due_at` when the sweep looks at it next, if ever. `became` are the
+    ids of the messages that a held request became.
     """
 
     message_id: str
@@ -144,22 +143,6 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Encounter:
-    """The state of an encounter: the last version, the newest request, and the held request.
-
-    Later requests are compared with `newest` (see `precedence`). `revision` counts the changes, so that only one of two
-    concurrent changes is written.
-    """
-
-    key: str
-    version: int = 0
-    newest: RequestTimes | None = None
-    newest_request_id: str = ""
-    held_request_id: str = ""
-    revision: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
     """A notification to a person. `subject_key` is the ledger key of the subject; no personal data."""
 
@@ -185,12 +168,23 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenNotification:
-    """A notification that is not acknowledged yet."""
+class RaisedNotification:
+    """A notification in the ledger: open until a person acknowledges it.
+
+    `due_at` is when it must be delivered or, once delivered (`told_at`), escalated; None where neither is due any more.
+    """
 
     notification: Notification
-    told_at: datetime | None
-    escalated_at: datetime | None
+    due_at: datetime | None = None
+    told_at: datetime | None = None
+    escalated_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no person has acknowledged it."""
+        return self.acknowledged_at is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,14 +217,3 @@ class Received:
     at: datetime
     evidence_key: str
     outcome: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tries:
-    """How often processing a received message was tried: in a batch (`begun`), and alone.
-
-    Only tries alone show that the message itself is the cause of a failure.
-    """
-
-    begun: int
-    alone: int

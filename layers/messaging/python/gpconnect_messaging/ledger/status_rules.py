@@ -112,7 +112,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Status.RELEASED,
         _has(EventType.RELEASED),
-        "the held request became messages, which the event names and which have their own rows",
+        "the held request became messages, which the event names and which have their own records",
         "GPCM-SD-CS-075",
         "Nothing: look at the messages.",
     ),

@@ -1,38 +1,50 @@
 """The ledger's DynamoDB table: how the stores that share it read and write items.
 
-Items that are found by time have `time_shard` and `at`. A time shard is a day and one of TIME_SHARDS shards, so that no
-single key of the index takes all writes (a key takes 1,000 a second).
+| index | keys | which items |
+|---|---|---|
+| `by_work` | `work_shard`, `work_at` | encounters with open messages, or with notifications to deliver or escalate |
+| `by_attention` | `attention_shard`, `attention_at` | encounters with failed messages, or with open notifications |
+| `by_time` | `time_shard`, `at` | requests by arrival, and the actions of people |
+
+An encounter whose messages are delivered is in neither of the first two, and another subject of notifications is
+listed as an encounter is. Every key of an index is divided into shards, so that no single key takes all writes (a key
+takes 1,000 write units a second).
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from gpconnect_messaging.conflicts import past_transactions, tries
-from gpconnect_messaging.ledger.records import Notification
-from gpconnect_messaging.ledger.stored_names import NotificationType
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-SHARDS = 32
+SHARDS = 16
+"""Enough for 1,000 messages a second (docs/scale.md). Never lower it: nothing would look in the other shards."""
 TIME_SHARDS = 4
-"""Enough for 280 messages a second (docs/scale.md). Every list by time queries them all for every day."""
-NOTICE_LEASE = timedelta(minutes=1)
-"""Lease held while a notification is being delivered or escalated."""
-OPEN_NOTICE = "OPEN NOTICE"
-"""The status under which the index lists open notifications."""
+"""Enough for 1,000 requests a second. Every list by time queries them all for every day."""
+_THREADS = 16
+_LOOKED_AT_WITHIN = timedelta(days=1_000)
+_BATCH = 100
 _CONDITION_FAILED, _CONFLICT = "ConditionalCheckFailed", "TransactionConflict"
 
 Item = dict[str, Any]
+Key = tuple[str, str]
 
 
 class LedgerBusyError(Exception):
     """Other writers kept changing the same items. Nothing was written: repeat the whole step."""
+
+
+class UnreadError(LedgerBusyError):
+    """DynamoDB left some of the requested items unread: try again."""
 
 
 class LedgerTable:
@@ -50,93 +62,88 @@ class LedgerTable:
         self._table = table
         self._now = now
         self._kept_for = kept_for
-
-    def _tries(self) -> Iterator[int]:
-        return tries()
+        self.unreadable: set[str] = set()
+        """Keys of the encounters that were left out, because this release cannot read them."""
 
     def _get(self, pk: str, sk: str) -> Item | None:
         answer = self._client.get_item(TableName=self._table, Key=item({"pk": pk, "sk": sk}), ConsistentRead=True)
         return plain(answer["Item"]) if "Item" in answer else None
 
+    def _batch(self, keys: Iterable[Key]) -> Iterator[Item]:
+        """Read many items by their keys, unordered; missing ones are left out. Raises UnreadError."""
+        wanted = list(dict.fromkeys(keys))
+        parts = [wanted[start : start + _BATCH] for start in range(0, len(wanted), _BATCH)]
+        if len(parts) <= 1:
+            for part in parts:
+                yield from self._batch_part(part)
+            return
+        with ThreadPoolExecutor(min(_THREADS, len(parts))) as threads:
+            for items in threads.map(self._batch_part, parts):
+                yield from items
+
+    def _batch_part(self, keys: Sequence[Key]) -> list[Item]:
+        wanted: Any = {self._table: {"Keys": [item({"pk": pk, "sk": sk}) for pk, sk in keys], "ConsistentRead": True}}
+        found: list[Item] = []
+        for _ in tries():
+            answer: Any = self._client.batch_get_item(RequestItems=wanted)
+            found += map(plain, answer["Responses"].get(self._table, ()))
+            wanted = answer.get("UnprocessedKeys")
+            if not wanted:
+                return found
+        raise UnreadError("DynamoDB left items unread on every try")
+
     def _query(self, **query: Any) -> Iterator[Item]:
         for page in self._client.get_paginator("query").paginate(TableName=self._table, **query):
             yield from map(plain, page["Items"])
 
-    def _partition(self, pk: str) -> Iterator[Item]:
+    def _partition(self, pk: str, beginning: str = "") -> Iterator[Item]:
+        """Yield the items of a partition whose sort keys begin so."""
+        condition = "pk = :pk AND begins_with(sk, :beginning)" if beginning else "pk = :pk"
+        values = {":pk": pk} | ({":beginning": beginning} if beginning else {})
         return self._query(
-            KeyConditionExpression="pk = :pk", ExpressionAttributeValues=item({":pk": pk}), ConsistentRead=True
+            KeyConditionExpression=condition, ExpressionAttributeValues=item(values), ConsistentRead=True
         )
 
-    def _query_index(self, index: str, attribute: str, value: str) -> Iterator[Item]:
-        return self._query(
-            IndexName=index,
-            KeyConditionExpression=f"{attribute} = :value",
-            ExpressionAttributeValues=item({":value": value}),
-        )
+    def _sharded(
+        self, index: str, condition: str, shards: Sequence[str], values: Item, most: int | None = None
+    ) -> Iterator[Item]:
+        """Yield the items of an index in these shards, all shards at once; `:shard` stands for the shard.
 
-    def _standing(self, status: str, since: datetime | None = None) -> Iterator[Item]:
-        """Yield the items of a status, longest-standing first in a shard; with `since`, those changed since then."""
-        values: Item = {":since": text(since)} if since else {}
-        for number in range(SHARDS):
-            yield from self._query(
-                IndexName="by_status",
-                KeyConditionExpression=f"status_shard = :shard{' AND changed_at >= :since' if since else ''}",
-                ExpressionAttributeValues=item({":shard": f"{status}#{number}", **values}),
-            )
+        `most` is how many of a shard are read at most, the first ones.
+        """
 
-    def _due(self, kind: str, now: datetime) -> Iterator[Item]:
-        for number in range(SHARDS):
-            yield from self._query(
-                IndexName="by_due",
-                KeyConditionExpression="due_shard = :shard AND due_at <= :now",
-                ExpressionAttributeValues=item({":shard": f"{kind}#{number}", ":now": text(now)}),
-            )
+        def of_shard(shard: str) -> list[Item]:
+            parameters = item({":shard": shard, **values})
+            found = self._query(IndexName=index, KeyConditionExpression=condition, ExpressionAttributeValues=parameters)
+            return list(islice(found, most))
+
+        with ThreadPoolExecutor(min(_THREADS, len(shards))) as threads:
+            for items in threads.map(of_shard, shards):
+                yield from items
 
     def _expiry(self, since: datetime) -> Item:
         """Return the TTL attribute: DynamoDB may delete the item after this time."""
         return {"expires_at": int((since + self._kept_for).timestamp())} if self._kept_for else {}
-
-    def _put_notification(self, notification: Notification, *, held: bool = False) -> Item:
-        """Return the put of a new notification: due now, and open. It does not expire if the message is `held`."""
-        number = shard(notification.subject_key)
-        pk, sk = notification_place(notification)
-        return self._put(
-            {
-                "pk": pk,
-                "sk": sk,
-                "kind": notification.kind.value,
-                "raised_at": text(notification.raised_at),
-                "facts": dict(notification.details),
-                **({"occasion": notification.occasion} if notification.occasion else {}),
-                "due_shard": f"notice#{number}",
-                "due_at": text(notification.raised_at),
-                "status_shard": f"{OPEN_NOTICE}#{number}",
-                "changed_at": text(notification.raised_at),
-                **({} if held else self._expiry(notification.raised_at)),
-            },
-            "attribute_not_exists(pk)",
-        )
 
     def _put(self, values: Item, condition: str | None = None) -> Item:
         put: Item = {"TableName": self._table, "Item": item(values)}
         return {"Put": put | ({"ConditionExpression": condition} if condition else {})}
 
     def _put_if(self, values: Item, attribute: str, expected: int | None) -> Item:
-        if expected is None:
-            return self._put(values, "attribute_not_exists(pk)")
-        put = self._put(values, "#attribute = :expected")
-        put["Put"] |= {
-            "ExpressionAttributeNames": {"#attribute": attribute},
-            "ExpressionAttributeValues": item({":expected": expected}),
-        }
-        return put
+        """Return the put of an item on condition that `attribute` is as expected; None: that there is no item."""
+        return {"Put": {"TableName": self._table, "Item": item(values), **_condition(attribute, expected)}}
+
+    def _put_item(self, values: Item, attribute: str = "", expected: int | None = None) -> bool:
+        """Put an item; False, with nothing written, where `attribute` is not as expected (None: there is an item)."""
+        options = _condition(attribute, expected) if attribute else {}
+        return _held(lambda: self._client.put_item(TableName=self._table, Item=item(values), **options))
 
     def _write(self, puts: Sequence[Item]) -> bool:
         """Write all or nothing; False where a condition failed.
 
         Raises LedgerBusyError where other transactions held an item on every try.
         """
-        for _ in self._tries():
+        for _ in tries():
             try:
                 self._client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]
             except ClientError as error:
@@ -158,39 +165,32 @@ class LedgerTable:
         options: Item = {"ConditionExpression": condition} if condition else {}
         if values:
             options["ExpressionAttributeValues"] = item(values)
-        try:
-            past_transactions(
-                lambda: self._client.update_item(
-                    TableName=self._table, Key=item({"pk": pk, "sk": sk}), UpdateExpression=expression, **options
-                )
+        return _held(
+            lambda: self._client.update_item(
+                TableName=self._table, Key=item({"pk": pk, "sk": sk}), UpdateExpression=expression, **options
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+        )
 
 
-def notification_place(notification: Notification) -> tuple[str, str]:
-    """Return the key of a notification's item."""
-    occasion = f"#{notification.occasion}" if notification.occasion else ""
-    return notification.subject_key, f"NOTICE#{notification.kind.value}{occasion}"
+def _condition(attribute: str, expected: int | None) -> Item:
+    if expected is None:
+        return {"ConditionExpression": "attribute_not_exists(pk)"}
+    return {
+        "ConditionExpression": "#attribute = :expected",
+        "ExpressionAttributeNames": {"#attribute": attribute},
+        "ExpressionAttributeValues": item({":expected": expected}),
+    }
 
 
-def as_notification(values: Item) -> Notification:
-    """Read a notification's item."""
-    return Notification(
-        subject_key=values["pk"],
-        kind=NotificationType(values["kind"]),
-        raised_at=time(values["raised_at"]),
-        details=values["facts"],
-        occasion=values.get("occasion", ""),
-    )
-
-
-def beginning(own_id: str) -> str:
-    """Return the partition key under which a message is found by at least the first eight characters of the id."""
-    return f"ID#{own_id[:8]}"
+def _held(write: Callable[[], Any]) -> bool:
+    """Write to one item; False where the condition does not hold."""
+    try:
+        past_transactions(write)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True
 
 
 def shard(key: str, shards: int = SHARDS) -> int:
@@ -198,14 +198,29 @@ def shard(key: str, shards: int = SHARDS) -> int:
     return zlib.crc32(key.encode()) % shards
 
 
+def shards(kind: str, number: int = SHARDS) -> list[str]:
+    """List the shards of a kind of key."""
+    return [f"{kind}#{part}" for part in range(number)]
+
+
 def in_time(key: str, at: datetime) -> Item:
     """Return the attributes by which an item is found by time."""
     return {"time_shard": f"{at.astimezone(UTC).date()}#{shard(key, TIME_SHARDS)}", "at": text(at)}
 
 
-def time_shards(day: date) -> list[str]:
-    """List the keys of the time index for a day (UTC)."""
-    return [f"{day}#{number}" for number in range(TIME_SHARDS)]
+def look_again(encounter_key: str, at: datetime) -> Item:
+    """Return the item by which the archiver looks at an encounter again, with the requests of this time."""
+    pk = f"AGAIN#{encounter_key}"
+    expires_at = int((at + _LOOKED_AT_WITHIN).timestamp())
+    return {"pk": pk, "sk": "AGAIN", "encounter_key": encounter_key, "expires_at": expires_at, **in_time(pk, at)}
+
+
+def days(start: datetime, end: datetime) -> Iterator[date]:
+    """Yield the days (UTC) from the one of `end` back to the one of `start`."""
+    day = end.astimezone(UTC).date()
+    while day >= start.astimezone(UTC).date():
+        yield day
+        day -= timedelta(days=1)
 
 
 def text(time_: datetime) -> str:
@@ -215,9 +230,8 @@ def text(time_: datetime) -> str:
 
 
 def time(written: str) -> datetime:
-    """Read a time that `text` wrote; earlier releases wrote some years with fewer than four digits."""
-    year, _, rest = written.partition("-")
-    return datetime.fromisoformat(f"{year:0>4}-{rest}")
+    """Read a time that `text` wrote."""
+    return datetime.fromisoformat(written)
 
 
 def item(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -238,6 +252,8 @@ def _to_dynamo(value: Any) -> Item:
             return {"BOOL": value}
         case int() | Decimal():
             return {"N": str(value)}
+        case bytes():
+            return {"B": value}
         case None:
             return {"NULL": True}
         case Mapping():
@@ -256,6 +272,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "S": str,
     "BOOL": bool,
     "N": Decimal,
+    "B": bytes,
     "NULL": lambda _: None,
     "M": plain,
     "L": lambda values: list(map(_from_dynamo, values)),

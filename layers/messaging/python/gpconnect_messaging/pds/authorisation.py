@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import httpx
 
@@ -18,6 +17,7 @@ from gpconnect_messaging.pds.answers import json_object
 from gpconnect_messaging.pds.credentials import ApplicationCredentials
 from gpconnect_messaging.pds.errors import Authentication, PdsError, RetryLater, Unavailable, WrongClock
 from gpconnect_messaging.pds.exchange import ANSWER_SECONDS, Answered, exchange
+from gpconnect_messaging.pds.vault import ApplicationVault
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _MARGIN = timedelta(seconds=30)
@@ -40,16 +40,6 @@ _REFUSED_PARTS = (
 )
 
 
-class Vault(Protocol):
-    """The source of the credentials."""
-
-    def credentials(self) -> ApplicationCredentials:
-        """Return them. Raises CredentialsError."""
-
-    def forget(self) -> None:
-        """Read them again next time."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Token:
     text: str = field(repr=False)
@@ -64,7 +54,7 @@ class Authorisation:
         self,
         http: httpx.Client,
         token_url: str,
-        vault: Vault,
+        vault: ApplicationVault,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._http = http
@@ -140,7 +130,7 @@ class Authorisation:
         part = next((sentence for phrase, sentence in _REFUSED_PARTS if phrase in description), None)
         # A clock that is off as well must not hide a rotated key: the part that the platform names comes first.
         if "'exp'" in description or (part is None and skew is not None and abs(skew) > _TOLERATED_SKEW):
-            return WrongClock(_OPERATION, _clock_problem(skew), status=status, seconds=skew)
+            return WrongClock(_OPERATION, _clock_problem(skew), status=status)
         part = part or "the signed JWT was not accepted"
         return Authentication(_OPERATION, f"{part} (answered {status})", status=status)
 

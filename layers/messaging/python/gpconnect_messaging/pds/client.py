@@ -32,10 +32,11 @@ from gpconnect_messaging import __version__
 from gpconnect_messaging.mesh.answers import retry_after
 from gpconnect_messaging.pds import answers
 from gpconnect_messaging.pds.answers import Answer
-from gpconnect_messaging.pds.authorisation import Authorisation, Vault
-from gpconnect_messaging.pds.budget import Budget
+from gpconnect_messaging.pds.authorisation import Authorisation
+from gpconnect_messaging.pds.budget import SharedBudget
 from gpconnect_messaging.pds.errors import Authentication, PdsError, Refused, RetryLater, Unavailable
 from gpconnect_messaging.pds.exchange import ANSWER_SECONDS, CONNECT_SECONDS, Answered, exchange
+from gpconnect_messaging.pds.vault import ApplicationVault
 
 LONGEST_LOOKUP = 8.0
 """Seconds. A builder takes five requests a run, within a minute."""
@@ -67,8 +68,8 @@ class PdsClient:
     def __init__(
         self,
         url: str,
-        vault: Vault,
-        budget: Budget,
+        vault: ApplicationVault,
+        budget: SharedBudget,
         *,
         http: httpx.Client | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),

@@ -17,8 +17,6 @@ class PdsError(Exception):
 
     def __init__(self, operation: str, problem: str, *, status: int | None = None) -> None:
         super().__init__(f"PDS {operation}: {problem}")
-        self.operation = operation
-        self.problem = problem
         self.status = status
 
 
@@ -45,13 +43,7 @@ class Authentication(PdsError):  # noqa: N818 - named for what the caller must d
 
 
 class WrongClock(Authentication):
-    """PDS refused a JWT because of the times. `seconds`: how far our clock is ahead (negative: behind), if known."""
-
-    def __init__(
-        self, operation: str, problem: str, *, status: int | None = None, seconds: float | None = None
-    ) -> None:
-        super().__init__(operation, problem, status=status)
-        self.seconds = seconds
+    """PDS refused a JWT because of the times."""
 
 
 class CredentialsError(Exception):

@@ -39,6 +39,7 @@ _HIDDEN_SECONDS = 120
 """Visibility timeout of a dead letter while it is listed or moved."""
 _LONGEST_HIDDEN_SECONDS = 43_200
 _ID = re.compile(r"[0-9a-f-]{36}")
+_MESH_ID = re.compile(r"[0-9A-Za-z_-]{1,100}")
 _ERROR_CODE = "ERROR_CODE"
 """The attribute in which EventBridge gives the reason for a dead letter that it wrote."""
 
@@ -48,6 +49,7 @@ class Lane(StrEnum):
 
     INTAKE = "intake"
     SEND = "send"
+    INBOX = "inbox"
 
 
 class Kind(StrEnum):
@@ -58,6 +60,7 @@ class Kind(StrEnum):
     HELD = "a held request whose time had come"
     ORDERED = "a resubmitted request"
     MESSAGE = "a message to be sent"
+    LISTED = "messages of an inbox"
     CANARY = "a canary"
     UNREADABLE = "not readable"
 
@@ -67,7 +70,8 @@ class DeadLetter:
     """A message of a dead-letter queue, without personal data: only ids are read from the body.
 
     `id` is the SQS id, by which it can be chosen while it is in the queue. `subject` is the id of the request or
-    message; None where it cannot be read. `status` is the status in the ledger; None where the ledger has no row.
+    message, or the first MESH id; None where it cannot be read. `status` is the status in the ledger; None where the
+    ledger has no row.
     """
 
     id: str
@@ -100,7 +104,7 @@ class _SqsMessage:
 
 @dataclass(frozen=True, kw_only=True)
 class Redrive:
-    """A dead-letter queue and the source queue: of the builder, or of the sender function.
+    """A dead-letter queue and the source queue: of the builder, of the sender function, or of the poller.
 
     A request from a sending system's own queue goes back there, since the queue identifies the sender.
     """
@@ -232,6 +236,13 @@ class Redrive:
                 case {"canary": str()}:
                     return replace(letter, kind=Kind.CANARY)
             return letter
+        if self.lane is Lane.INBOX:
+            match parsed:
+                case {"mailbox": str(), "listed": [str(mesh_id), *_]} | {"mailbox": str(), "alone": str(mesh_id)} if (
+                    _MESH_ID.fullmatch(mesh_id)
+                ):
+                    return replace(letter, kind=Kind.LISTED, subject=mesh_id)
+            return letter
         match parsed:
             case {"kind": "canary", "canary": str(), **others} if not others:
                 return replace(letter, kind=Kind.CANARY)
@@ -252,6 +263,8 @@ class Redrive:
         if record:
             letter = replace(letter, mailbox=record.mailbox, status=record.status)
         match letter.kind:
+            case Kind.LISTED:
+                return replace(letter, why="The poller receives what MESH still has; the polls list it anyway.")
             case Kind.CANARY:
                 return _stays(
                     letter, "It has no patient, and it is too old: newer canaries show whether requests pass."

@@ -187,7 +187,7 @@ class Resend:
             key = self.identifiers().of_encounter(choice.mailbox, choice.encounter).key
             records = self.ledger.find_by_encounter(key)
         elif choice.status:
-            records = self.ledger.find_by_status(choice.status)
+            records = self.ledger.records_in(choice.status)
         elif choice.since and choice.until:
             records = self._with_event_between(choice.since, choice.until)
         yield from ((record.message_id, record) for record in records if choice.takes(record))
@@ -242,10 +242,13 @@ class Resend:
         )
 
     def _siblings(self, record: MessageRecord) -> tuple[Status, ...]:
-        version = self.ledger.find_version(record.encounter_key, record.version)
-        ids = [sibling for sibling in version.message_ids if sibling != record.message_id] if version else []
+        encounter = self.ledger.encounter(record.encounter_key)
         # A message that is not stored yet is being built.
-        return tuple(found.status if (found := self.ledger.find(sibling)) else Status.BUILT for sibling in ids)
+        return tuple(
+            sibling.status
+            for sibling in encounter.messages_of(record.version)
+            if sibling.message_id != record.message_id
+        )
 
     def _resubmitted(self, request_id: str) -> str | None:
         """Return the id under which a request was resubmitted and processed; None while that is only ordered."""

@@ -1,8 +1,9 @@
 """Build: turn a request into a stored message with a ledger row and an entry on the send queue.
 
 The order of the writes makes every crash harmless. The builder keeps the request first, claims the version and time
-once, stores the message before it creates the ledger row, and queues the message last. A repeat derives the same ids,
-writes the same bytes and finds the earlier row. The sweep queues a message that was stored and not queued.
+once, stores the message before it creates the ledger row, and queues the message last, with the others of the run. A
+repeat derives the same ids, writes the same bytes and finds the earlier row. The sweep queues a message that was stored
+and not queued.
 
 A request that must not be sent now is checked in full and gets a ledger row under the request id: held, not required or
 superseded. `intake` builds new requests, `release` held ones, and `message_pipeline` has what both do.
@@ -32,7 +33,7 @@ class Builder(Intake, Release):
         """
         reasons = [Reason("request", f"could not be processed: {why}"), *self._messages_built_before(request_id)]
         if row := self.ledger.find(request_id):
-            return self._refuse_held(row, reasons, self.ledger.find_claim(request_id))
+            return self._settle(row, self._refused(reasons), self.ledger.find_claim(request_id))
         asked: Request | Withdrawal | None
         try:
             asked = parse(self.evidence.request(request_id))

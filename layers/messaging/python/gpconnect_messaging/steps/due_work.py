@@ -15,21 +15,22 @@ Where time is short, the kinds of work take turns: first a number of notificatio
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
-from itertools import zip_longest
+from itertools import chain, islice, zip_longest
 from typing import TypeVar
 
 from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.deadlines import Timeouts, due_at
 from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.notifications import LEASE, readable, to_tell
 from gpconnect_messaging.ledger.records import MessageRecord, Notification
 from gpconnect_messaging.ledger.status_rules import NOT_LEFT
-from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.store import DueWork, Ledger
 from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
@@ -37,10 +38,10 @@ from gpconnect_messaging.queues import IntakeQueue, SendQueue
 MOST_TOLD = 200
 """How many notifications one sweep delivers: the messages need time, too."""
 
+_QUEUED_TOGETHER = 100
+"""Of so many messages, those to be queued share calls of SQS: more would wait for longer."""
 _STRIDE = 7919
 """By how many messages the start moves every minute: a prime, so that in time it reaches every position."""
-_FAR = timedelta(days=1)
-"""Longer than any lease: a notification that is just being delivered is not delivered yet."""
 _T = TypeVar("_T")
 
 
@@ -71,58 +72,70 @@ class Sweep:
     at_once: int = 8
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def unsent(self) -> list[Notification]:
-        """List the undelivered notifications, with those that are just being delivered."""
-        return self.ledger.due_notifications(self.now() + _FAR)
+    def due(self) -> list[DueWork]:
+        """List what is due, with the notifications that are just being delivered."""
+        return self.ledger.due(self.now() + LEASE)
 
-    def run(
-        self, time_left: Callable[[], bool] = lambda: True, unsent: Sequence[Notification] | None = None
-    ) -> SweepResult:
-        """Do the work that is due, message by message, while `time_left` allows one more.
+    def run(self, time_left: Callable[[], bool] = lambda: True, due: Sequence[DueWork] | None = None) -> SweepResult:
+        """Do the work that is due, encounter by encounter, while `time_left` allows one more.
 
-        An error in one message stops neither the others nor the notifications; the first error is raised at the end.
-        `unsent` is the result of `unsent()`, if the caller has it already.
+        An error in one encounter stops neither the others nor the notifications; the first error is raised at the end.
+        `due` is the result of `due()`, if the caller has it already.
         """
         result, failures = SweepResult(), list[Exception]()
-        notifications = self._rotated(self.unsent() if unsent is None else unsent)
+        due = self._rotated(self.due() if due is None else due)
         try:
-            result.notifications_told = self.notifier.notify(notifications[:MOST_TOLD], time_left)
+            result.notifications_told = self.notifier.notify(islice(self._untold(due, failures), MOST_TOLD), time_left)
         except Exception as error:  # noqa: BLE001 - the messages must not wait for SNS
             failures.append(error)
         with ThreadPoolExecutor(self.at_once) as pool:
-            due = self._interleaved(self.ledger.due_messages(self.now()))
-            for done in pool.map(partial(self._attempt, time_left), due):
-                if isinstance(done, Exception):
-                    failures.append(done)
-                else:
-                    for name in done:
-                        setattr(result, name, getattr(result, name) + 1)
+            keys = self._interleaved(due)
+            while some := list(islice(keys, _QUEUED_TOGETHER)):
+                try:
+                    with self.intake_queue.together(), self.send_queue.together():
+                        counts = pool.map(partial(self._attempt, time_left, failures), some)
+                        for name in chain.from_iterable(counts):
+                            setattr(result, name, getattr(result, name) + 1)
+                except Exception as error:  # noqa: BLE001 - what was not queued is due again
+                    failures.append(error)
         if failures:
             raise failures[0]
         return result
 
-    def _interleaved(self, due: Mapping[str, Status]) -> Iterator[str]:
+    def _untold(self, due: Iterable[DueWork], failures: list[Exception]) -> Iterator[Notification]:
+        for work in due:
+            if work.untold_since and (encounter := readable(self.ledger, work.key, failures)):
+                yield from to_tell(encounter, self.now())
+
+    def _interleaved(self, due: Iterable[DueWork]) -> Iterator[str]:
         """Alternate between the statuses, so that thousands of messages in one do not delay the few in another."""
-        by_status: defaultdict[Status, list[str]] = defaultdict(list)
-        for message_id, status in due.items():
-            by_status[status].append(message_id)
-        turns = zip_longest(*map(self._rotated, by_status.values()))
-        return (message_id for turn in turns for message_id in turn if message_id)
+        by_status: defaultdict[frozenset[Status], list[str]] = defaultdict(list)
+        for work in due:
+            if work.at <= self.now():
+                by_status[work.statuses].append(work.key)
+        return (key for turn in zip_longest(*by_status.values()) for key in turn if key)
 
     def _rotated(self, due: Sequence[_T]) -> Sequence[_T]:
         """Start at another position every minute: no message is always last, and overlapping sweeps do not collide."""
         begin = int(self.now().timestamp()) // 60 * _STRIDE % len(due) if due else 0
         return [*due[begin:], *due[:begin]]
 
-    def _attempt(self, time_left: Callable[[], bool], message_id: str) -> list[str] | Exception:
-        """Repair one message; return the counts of `SweepResult` to increase, or the error."""
+    def _attempt(self, time_left: Callable[[], bool], failures: list[Exception], key: str) -> list[str]:
+        """Repair an encounter's messages; return the counts of `SweepResult` to increase.
+
+        An error is added to `failures`.
+        """
         if not time_left():
             return ["left"]
         try:
-            record = self.ledger.find(message_id)
-            return self._repair(record) if record else []
+            encounter = self.ledger.encounter(key)
+            if (work_at := encounter.work_at(self.timeouts)) is None or work_at > self.now():
+                self.ledger.postpone(encounter)  # the index is behind
+                return []
+            return [name for record in encounter.records.values() for name in self._repair(record)]
         except Exception as error:  # noqa: BLE001 - one failure must not stop the others
-            return error
+            failures.append(error)
+            return []
 
     def _repair(self, record: MessageRecord) -> list[str]:
         now = self.now()

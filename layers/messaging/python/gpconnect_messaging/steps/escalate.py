@@ -4,15 +4,16 @@ A delivered notification is due here at once; the first run postpones it until t
 between notifying and recording, the second person is notified twice, never not at all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from botocore.exceptions import BotoCoreError
 
-from gpconnect_messaging.ledger.notifications import NotificationStore
-from gpconnect_messaging.ledger.records import OpenNotification
+from gpconnect_messaging.ledger.notifications import readable, to_escalate
+from gpconnect_messaging.ledger.records import Notification, RaisedNotification
+from gpconnect_messaging.ledger.store import DueWork, Ledger
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
 from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.notifications import Notifier
@@ -32,23 +33,23 @@ class EscalationResult:
 class Escalation:
     """The escalation step and the adapters that it uses. `wait` applies to notifications without a known mailbox."""
 
-    book: NotificationStore
+    ledger: Ledger
     mailboxes: MailboxDirectory
     notifier: Notifier
     wait: timedelta
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def run(self, time_left: Callable[[], bool] = lambda: True) -> EscalationResult:
+    def run(self, due: Iterable[DueWork], time_left: Callable[[], bool] = lambda: True) -> EscalationResult:
         """Escalate the notifications that are due, while `time_left` allows one more.
 
         A failure does not stop the others, unless AWS cannot be reached; the first error is raised at the end.
         """
         result, failures = EscalationResult(), list[Exception]()
-        for notification in islice(self.book.due_escalations(self.now()), MOST_LOOKED_AT):
+        for raised in islice(self._due(due, failures), MOST_LOOKED_AT):
             if not time_left():
                 break
             try:
-                result.notifications_escalated += self._escalate(notification)
+                result.notifications_escalated += self._escalate(raised)
             except Exception as error:  # noqa: BLE001 - one failure must not stop the others
                 failures.append(error)
                 if isinstance(error, BotoCoreError):
@@ -57,20 +58,28 @@ class Escalation:
             raise failures[0]
         return result
 
-    def _escalate(self, due: OpenNotification) -> bool:
+    def _due(self, due: Iterable[DueWork], failures: list[Exception]) -> Iterator[RaisedNotification]:
+        now = self.now()
+        for work in due:
+            is_due = work.notify_at and work.notify_at <= now
+            if is_due and (encounter := readable(self.ledger, work.key, failures)):
+                yield from to_escalate(encounter, now)
+
+    def _escalate(self, due: RaisedNotification) -> bool:
         """Escalate a notification if the time is over, else postpone it; return whether it was escalated."""
-        until = (due.told_at or due.notification.raised_at) + self._wait(due)
+        store, notification = self.notifier.store, due.notification
+        until = (due.told_at or notification.raised_at) + self._wait(notification)
         if until > self.now():
-            self.book.wait_with(due, until)
+            store.wait_with(notification, until)
             return False
-        if not self.book.take_escalation(due):
+        if not store.take_escalation(notification):
             return False
-        self.notifier.escalate(due.notification)
-        self.book.escalated(due)
+        self.notifier.escalate(notification)
+        store.escalated(notification)
         return True
 
-    def _wait(self, open_notification: OpenNotification) -> timedelta:
-        mailbox = open_notification.notification.mailbox
+    def _wait(self, notification: Notification) -> timedelta:
+        mailbox = notification.mailbox
         if mailbox is None:
             return self.wait
         try:

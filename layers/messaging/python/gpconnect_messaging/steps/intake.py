@@ -10,11 +10,12 @@ from datetime import datetime
 from uuid import UUID
 
 from gpconnect_messaging.decision import Course, Decision, decide, known_practice, warn_at
+from gpconnect_messaging.derived_ids import encounter_key_of
 from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.precedence import RequestTimes, object_of, put_before
-from gpconnect_messaging.ledger.records import DropContent, MessageRecord, Origin
+from gpconnect_messaging.ledger.records import Claim, DropContent, MessageRecord, Origin
 from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.mailboxes.senders import Sender
@@ -63,6 +64,8 @@ class _Received:
     versions: tuple[str, ...] | None = None
     received_as: str = ""
     files_of: datetime | None = None
+    claim: Claim | None = None
+    """The version that the request was given before, by a builder that did not finish."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +154,10 @@ class Intake(MessagePipeline):
         request_id, raw, origin = received.request_id, received.raw, received.origin
         arrived = self.evidence.keep_request(str(request_id), raw, origin.arrived or self.now())
         received = replace(received, origin=replace(origin, arrived=arrived, document_versions=()))
-        if known_row := self.ledger.find(str(request_id)):
+        encounter = self.ledger.encounter_of(str(request_id))
+        if encounter and (known_row := encounter.records.get(str(request_id))):
             return self._as_recorded(known_row)
+        received = replace(received, claim=encounter.claims.get(str(request_id)) if encounter else None)
         asked: Request | Withdrawal | None = None
         try:
             asked = parse(raw)
@@ -170,8 +175,7 @@ class Intake(MessagePipeline):
         self, received: _Received, request: Request, mailbox: MailboxSettings, arrived: datetime
     ) -> BuildResult:
         """Build a request that may use the mailbox, or hold it. Raises RequestRefusedError."""
-        request_id, drop_event = received.request_id, received.drop_event
-        claim = self.ledger.find_claim(str(request_id))
+        request_id, drop_event, claim = received.request_id, received.drop_event, received.claim
         if claim and (known := self._known(request, mailbox, claim)):
             return known
         claimed = claim.document_versions if claim else received.versions
@@ -195,7 +199,8 @@ class Intake(MessagePipeline):
             drop_content, original_id = self._drop_content(received, content.digests)
             if original_id:
                 return self._repeat(request_id, request, original_id, origin)
-        registration = self._look_up(request_id, request, mailbox, claim)
+        course = decide(request, mailbox, practice=None, arrived=arrived, now=self.now()).course
+        registration = self._look_up(request_id, request, mailbox, claim, held=course is Course.HOLD)
         request = registration.of(request)
         drafts = self._drafts(request, mailbox, content)
         now = self.now()
@@ -284,7 +289,7 @@ class Intake(MessagePipeline):
             raise RequestRefusedError(reasons)
 
     def _apply_lookup(self, registration: Registration, decision: Decision) -> tuple[Decision, tuple[LedgerEvent, ...]]:
-        """Hold a request that PDS contradicts for a person, and one that PDS gave no answer about until it does."""
+        """Hold a request that PDS contradicts for a person, and one that it has not answered about until it does."""
         if registration.certain:
             return decision, ()
         held = replace(decision, course=Course.HOLD, requirement="GPCM-SD-CS-072")
@@ -390,7 +395,10 @@ class Intake(MessagePipeline):
             request_id=str(request_id),
             mailbox=mailbox,
             encounter=encounter,
-            encounter_key=self.identifiers.of_encounter(mailbox, encounter).key,
+            # Requests that name no encounter do not belong together.
+            encounter_key=self.identifiers.of_encounter(mailbox, encounter).key
+            if asked
+            else encounter_key_of(request_id),
             version=0,
             created_at=whole_second(self.now()),
             history=MessageHistory(events),

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.drop_keys import is_request
-from gpconnect_messaging.ledger.drop_passes import FIRST_WINDOW, DropPass, DropPasses, Listing
+from gpconnect_messaging.ledger.drop_passes import FIRST_WINDOW, DropPass, DropPasses, Listing, notifications
 from gpconnect_messaging.ledger.reconciliation import DropFindings
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import IntakeQueue
@@ -53,7 +53,7 @@ class ListDrop:
             put_off = put_off or reached.put_off
             reached = replace(reached, after=after, after_version=after_version, put_off=put_off)
             # Notify first: a page that is recorded is not examined again.
-            self.notifier.notify(self.passes.raise_notifications(found, now))
+            self.notifier.raise_and_notify(notifications(found, now))
             if not self.passes.record(reached, found, now):
                 return total, False
             self.passes.count(found.document_ids, now)
@@ -103,7 +103,7 @@ class ListDrop:
         return listed if listed.version else replace(listed, version=self.drop.newest_version(listed.key) or "")
 
     def _has(self, request: ListedObject) -> bool:
-        return self.passes.has(self._request_id(request))
+        return self.passes.has_request(self._request_id(request))
 
     def _request_id(self, request: ListedObject) -> str:
         return str(self.identifiers.dropped_request_id(self.drop.name, request.key, request.version))

@@ -1,25 +1,28 @@
 """Look the patient up in PDS before a message is built (GPCM-SD-CS-072, GPCM-SD-084), unless the mailbox declines.
 
-The build step calls this once. The lookup asks PDS, compares the answer with the request, keeps the differences for the
-person who decides, and returns the registered practice and the source. No answer from PDS is a result, too: the builder
-holds the request and asks again.
+PDS is asked once a message: at the release of a held request, else at arrival (decision 57). The lookup compares the
+answer with the request, keeps the differences for the person who decides, and returns the registered practice and the
+source. No answer from PDS is a result, too: the builder holds the request and asks again.
 """
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
-from typing import Any, Protocol
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.pds.answers import Answer, Practice
+from gpconnect_messaging.pds.answers import Practice
 from gpconnect_messaging.pds.errors import CredentialsError, PdsError
 from gpconnect_messaging.registration import Differs, NotSendable, RegisteredHere, compare
 from gpconnect_messaging.requests import models
 from gpconnect_messaging.requests.models import IN_CONFLICT, VERIFIED, Request
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.storage import Evidence
+
+if TYPE_CHECKING:
+    from gpconnect_messaging.pds.client import PdsClient
 
 FROM_PDS, FROM_REQUEST = "PDS", "the request"
 
@@ -28,20 +31,14 @@ class LookupNotConfiguredError(Exception):
     """A mailbox needs the PDS lookup, and the environment has no PDS: correct the deployment's configuration."""
 
 
-class Directory(Protocol):
-    """Looks patients up: `pds.client.PdsClient`, opened at the first use."""
-
-    def lookup(self, nhs_number: str, *, correlation: UUID, organisation: str, today: date) -> Answer:
-        """Look up an NHS number. Raises PdsError, CredentialsError."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
     """The known registration of a patient, and the source.
 
     `differs` are the request's fields that differ from PDS; the evidence store has both values under `comparison`.
-    `unanswered` is why PDS gave no answer; then the registration is the request's. `number` is the verification status
-    of the NHS number; "" where the request's is used (decision 51).
+    While the answer is `pending`, the registration is the request's, and the number counts as verified, as it must be
+    in the end; `unanswered` is why PDS, if asked, gave none. `number` is the verification status of the NHS number; ""
+    where the request's is used (decision 51).
     """
 
     source: str
@@ -49,6 +46,7 @@ class Registration:
     deceased: bool = False
     differs: tuple[str, ...] = ()
     comparison: str = ""
+    pending: bool = False
     unanswered: PdsError | CredentialsError | None = None
     number: str = ""
 
@@ -87,8 +85,8 @@ class Registration:
 
     @property
     def certain(self) -> bool:
-        """Whether the registration can be acted upon: nothing differs, and PDS answered if it was asked."""
-        return not self.differs and self.unanswered is None
+        """Whether the registration can be acted upon: nothing differs, and PDS answered if the mailbox asks it."""
+        return not self.differs and not self.pending
 
     def of(self, request: Request) -> Request:
         """Return the request with the known practice and what is known of the NHS number, as the message says both."""
@@ -101,20 +99,22 @@ class Registration:
 
 @dataclass(frozen=True, kw_only=True)
 class Lookup:
-    """The lookup and the adapters that it uses."""
+    """The lookup and the adapters that it uses. `directory` opens PDS at the first use."""
 
     evidence: Evidence
-    directory: Callable[[], Directory]
+    directory: "Callable[[], PdsClient]"
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def __call__(self, request_id: UUID, request: Request, mailbox: MailboxSettings) -> Registration:
-        """Look up the patient of a request that keeps all rules.
+    def __call__(self, request_id: UUID, request: Request, mailbox: MailboxSettings, held: bool) -> Registration:
+        """Look up the patient of a request that keeps all rules, unless it is `held` first.
 
-        Where PDS gives no answer nothing is sent yet, and the number counts as verified, as it must be in the end.
         Raises RequestRefusedError where PDS leaves no recipient, and the errors of the stores.
         """
         if mailbox.pds_lookup is False:
             return Registration.stated(request)
+        pending = replace(Registration.stated(request), pending=True, number=VERIFIED)
+        if held:
+            return pending
         try:
             answer = self.directory().lookup(
                 request.patient.nhs_number,
@@ -123,7 +123,7 @@ class Lookup:
                 today=self.now().date(),
             )
         except (PdsError, CredentialsError) as problem:
-            return replace(Registration.stated(request), unanswered=problem, number=VERIFIED)
+            return replace(pending, unanswered=problem)
         outcome = compare(request.patient, answer, mailbox.own_ods_codes)
         match outcome:
             case NotSendable():
@@ -152,7 +152,7 @@ class Lookup:
         return self.evidence.keep_comparison(str(request_id), json.dumps(compared, ensure_ascii=False, indent=2))
 
 
-def registration_from_request(_request_id: UUID, request: Request, mailbox: MailboxSettings) -> Registration:
+def registration_from_request(_id: UUID, request: Request, mailbox: MailboxSettings, _held: bool) -> Registration:
     """Use the request's registration: the environment has no PDS. Raises LookupNotConfiguredError."""
     if mailbox.pds_lookup:
         raise LookupNotConfiguredError(f"mailbox {mailbox.mailbox} asks PDS, and the environment names none")

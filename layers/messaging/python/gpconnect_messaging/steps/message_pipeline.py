@@ -3,7 +3,7 @@
 One pipeline makes the messages of both, so that a held request becomes the message that it would have become at once.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,7 +14,7 @@ from gpconnect_messaging.assembly import AssembledMessage, SourceDocument, assem
 from gpconnect_messaging.decision import known_practice
 from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.documents.gate import REFUSING, DocumentGate
-from gpconnect_messaging.documents.opened import OpenedFile, active_content
+from gpconnect_messaging.documents.opened import active_content
 from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.compose import envelope
 from gpconnect_messaging.itk3.message import Message
@@ -88,7 +88,7 @@ class MessagePipeline:
     identifiers: Identifiers
     senders: SenderDirectory | None = None
     """None: no senders are configured, and every request may use every mailbox."""
-    lookup: Callable[[UUID, Request, MailboxSettings], Registration] = registration_from_request
+    lookup: Callable[[UUID, Request, MailboxSettings, bool], Registration] = registration_from_request
     scanned: Scanned = unscanned
     document_wait: timedelta = timedelta(0)
     """How long a request waits for named documents and ready resources that are not in the drop."""
@@ -118,9 +118,11 @@ class MessagePipeline:
         return _joined([self._queue(record) for record in records]) if len(records) == len(ids) else None
 
     def _look_up(
-        self, request_id: UUID, request: Request, mailbox: MailboxSettings, claim: Claim | None
+        self, request_id: UUID, request: Request, mailbox: MailboxSettings, claim: Claim | None, *, held: bool
     ) -> Registration:
         """Look up the patient's registered practice: once for a message, however often it is built.
+
+        A request that is `held` first is looked up when it is released.
 
         There is no lookup for a request that breaks a rule (the NHS number may be wrong), or that is not sent. Whether
         the patient must be fully described depends on the answer, and is judged by `_drafts`.
@@ -130,9 +132,9 @@ class MessagePipeline:
         answered = request.with_number_status(VERIFIED)
         if reasons := list(broken_rules(answered, mailbox, self.numbers, self.now())):
             raise RequestRefusedError(reasons)
-        return (
-            self.lookup(request_id, request, mailbox) if request.clinically_relevant else Registration.stated(request)
-        )
+        if not request.clinically_relevant:
+            return Registration.stated(request)
+        return self.lookup(request_id, request, mailbox, held)
 
     def _drafts(self, request: Request, mailbox: MailboxSettings, content: RequestContent) -> Drafts:
         """Assemble and check the messages of a request, one per recipient, as if they were the encounter's first.
@@ -155,12 +157,9 @@ class MessagePipeline:
 
     def _assemble(self, messages: Sequence[Message], content: RequestContent) -> list[AssembledMessage]:
         documents = [
-            SourceDocument(file.content_type, file.size, partial(self._read, file)) for file in content.documents
+            SourceDocument(file.content_type, file.size, partial(self.drop.chunks, file)) for file in content.documents
         ]
         return assemble(messages, documents, logo=self.report_logo, fonts=self.report_fonts)
-
-    def _read(self, file: OpenedFile) -> Iterable[bytes]:
-        return self.drop.chunks(file) if file.text is None else [file.text]
 
     def _store_all(
         self,
@@ -171,8 +170,9 @@ class MessagePipeline:
         *,
         arrived: datetime,
         late_warning_at: datetime | None,
+        was_held: bool = False,
     ) -> BuildResult:
-        """Store and queue the messages with the claimed version and time.
+        """Store and queue the messages with the claimed version and time; a request that `was_held` is released.
 
         A draft that has them already is stored as it is. Raises RequestRefusedError where a message breaks a
         requirement in this version.
@@ -184,9 +184,11 @@ class MessagePipeline:
         assembled = drafts.assembled
         if assembled is None or messages != list(drafts.messages):
             assembled = self._assemble(messages, content)
-        return _joined(
-            [self._store(request_id, message, claim, content, arrived, late_warning_at) for message in assembled]
-        )
+        records = [self._store(request_id, message, claim, content, arrived, late_warning_at) for message in assembled]
+        # In one change: a request is never stored by half.
+        ids = [record.message_id for record in records]
+        released = ledger_events.released(at=self.now(), message_ids=ids) if was_held else None
+        return _joined([self._queue(record) for record in self.ledger.create_all(records, released)])
 
     def _store(
         self,
@@ -196,7 +198,8 @@ class MessagePipeline:
         content: RequestContent,
         arrived: datetime,
         late_warning_at: datetime | None,
-    ) -> BuildResult:
+    ) -> MessageRecord:
+        """Put a message into the outbox; return the record to create."""
         message = assembled.message
         message_id = str(message.message_id)
         sha256 = self.outbox.put(message_id, envelope(message), assembled.stream())
@@ -213,21 +216,18 @@ class MessagePipeline:
             arrived=arrived,
             warn_at=late_warning_at,
         )
-        change = self.ledger.create(
-            MessageRecord(
-                message_id=message_id,
-                request_id=request_id,
-                mailbox=message.mailbox.mailbox,
-                encounter=message.request.encounter,
-                encounter_key=message.encounter.key,
-                version=message.version,
-                recipient=message.recipient.key,
-                created_at=message.created_at,
-                history=MessageHistory((event,)),
-                messages=len(recipients(message.request)),
-            )
+        return MessageRecord(
+            message_id=message_id,
+            request_id=request_id,
+            mailbox=message.mailbox.mailbox,
+            encounter=message.request.encounter,
+            encounter_key=message.encounter.key,
+            version=message.version,
+            recipient=message.recipient.key,
+            created_at=message.created_at,
+            history=MessageHistory((event,)),
+            messages=len(recipients(message.request)),
         )
-        return self._queue(change.record)
 
     def _queue(self, record: MessageRecord) -> BuildResult:
         if record.status is Status.BUILT and not record.history.unrecognised:
@@ -269,10 +269,6 @@ class MessagePipeline:
             return self._as_recorded(self._recorded(row.message_id))
         self.notifier.notify(change.notifications)
         return BuildResult(row.message_id, change.record.status)
-
-    def _refuse_held(self, row: MessageRecord, reasons: Sequence[Reason], claim: Claim | None) -> BuildResult:
-        """Refuse a request that was valid when it was held: a setting or a document has changed since."""
-        return self._settle(row, self._refused(reasons), claim)
 
 
 def _joined(results: Sequence[BuildResult]) -> BuildResult:

@@ -72,7 +72,7 @@ class FileFinder:
     def _chosen(self, key: str, field: str, request: NamingRequest) -> DropFile:
         """Choose a version and tag it as received; find one that expired since this request received it, too."""
         try:
-            file = self.drop.stat(key, self._scanned(key, None, field, request))
+            file = self.drop.find(key, self._scanned(key, None, field, request))
             if file.at >= whole_second(request.files_of):
                 meant = self._version_meant(key, field, request)
                 file = file if meant == file.version else self._pinned(key, meant, field, request)
@@ -91,7 +91,7 @@ class FileFinder:
 
     def _pinned(self, key: str, version: str, field: str, request: NamingRequest) -> DropFile:
         try:
-            return self.drop.stat(key, self._scanned(key, version, field, request))
+            return self.drop.find(key, self._scanned(key, version, field, request))
         except NotThereError:
             raise RequestRefusedError.because(f"{field}.key", _MISSING) from None
 

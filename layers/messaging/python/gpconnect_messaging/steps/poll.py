@@ -1,22 +1,25 @@
-"""Poll a mailbox: handshake, download the messages, store them, record them in the ledger, and acknowledge them last.
+"""Poll a mailbox: list the inbox on a queue; then download, store and record the messages, and acknowledge them last.
 
 MESH deletes a message after the acknowledgement, so the poller first stores the raw message and writes the ledger
 (safety rule 1). A message that cannot be read or matched is stored, notified and acknowledged (rule 6): never dropped,
 never retried for ever. A message that cannot be stored on any try is quarantined and notified: it stays in MESH, where
 a person can fetch it.
 
-Several messages are received at once. That is safe, as two pollers of one mailbox would be, because every effect of
-receiving a message can be repeated; the lease on the mailbox only saves the work.
+The inbox is the record of what is left to do, and the queue only shares the work: a poll lists everything again, and an
+entry older than the interval of polls is left to the newer listing. Two collectors may receive one message, because
+every effect of receiving it can be repeated (docs/adr/0056).
 """
 
-import uuid
-from collections.abc import Callable, Collection
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from enum import Enum, auto
+from enum import StrEnum, auto
 from functools import partial
+from itertools import islice
+from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -29,6 +32,7 @@ from gpconnect_messaging.ledger.records import QUARANTINED, MessageRecord, Recei
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.mailboxes.connections import MeshConnections
+from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.checksum import Checksum
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.mesh.errors import (
@@ -44,6 +48,7 @@ from gpconnect_messaging.mesh.errors import (
 )
 from gpconnect_messaging.mesh.models import MessageHeaders
 from gpconnect_messaging.notifications import Notifier
+from gpconnect_messaging.queues import InboxQueue, Listed
 from gpconnect_messaging.quoting import mailbox_id, own_ods_code
 from gpconnect_messaging.safe_errors import is_provoked
 from gpconnect_messaging.specification import WORKFLOW_ANSWERED_ON
@@ -53,44 +58,30 @@ from gpconnect_messaging.storage import Evidence, KeptMessage, whole_second
 LARGEST_RECEIVED = 20_000_000_000
 """The most bytes that MESH carries in all chunks of a message; longer decompressed content is a bomb."""
 
+LISTED_AT_ONCE = 100
+"""Messages that one call puts on the queue."""
+
 _WRONG_CHECKSUM, _UNKNOWN_CHECKSUM = "does not agree", "cannot be checked"
 
 # Failures of MESH, of the network and of AWS: the received message is not at fault, unless it provoked them.
-_PASSING = (RetryLater, NotSent, LedgerBusyError, ClientError, BotoCoreError)
+_PASSING = (RetryLater, NotSent, LedgerBusyError, ClientError, BotoCoreError, CredentialsError)
 
 
-@dataclass(slots=True)
-class PollResult:
-    """The counts of one poll of a mailbox."""
+class Taken(StrEnum):
+    """What became of a listed message."""
 
-    matched: int = 0
-    unmatched: int = 0
-    seen_before: int = 0
-    gone: int = 0
-    quarantined: int = 0
-    """Quarantined, now or earlier, after too many tries."""
-    waiting: int = 0
-    """Responses left in MESH until it is known where MESH routed the message: the next poll asks MESH again."""
-    left: int = 0
-    """Still in the inbox: time ran out."""
-    polled_elsewhere: int = 0
-    """1 where another poller has the mailbox."""
-
-
-class _Taken(Enum):
     MATCHED = auto()
     UNMATCHED = auto()
     SEEN_BEFORE = auto()
     GONE = auto()
     QUARANTINED = auto()
-    WAITS = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class _BegunBefore:
-    """A message that was begun before and not finished: it is received alone, after the others."""
-
-    tried_alone: int
+    """Quarantined, now or earlier, after too many tries."""
+    WAITING = auto()
+    """A response left in MESH until it is known where MESH routed the message: the next poll asks MESH again."""
+    LEFT = auto()
+    """Left to the next poll: time ran out, or a newer listing has the message."""
+    SEPARATED = auto()
+    """Put on the queue alone, since a try beside others ended early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +111,8 @@ class _Undecided:
 class Poller:
     """The polling step and the adapters that it uses.
 
-    `at_once` messages are received together; every one needs a few megabytes of memory. A message that was begun and
-    not finished is tried alone, `most_tries` times.
+    `at_once` messages are received together; every one needs a few megabytes of memory. A message that failed beside
+    others is tried alone, `most_tries` times. `interval` is the time between two polls of a mailbox.
     """
 
     evidence: Evidence
@@ -129,77 +120,115 @@ class Poller:
     mesh: MeshConnections
     notifier: Notifier
     identifiers: Identifiers
-    lease: timedelta = timedelta(minutes=5)
+    queue: InboxQueue
+    interval: timedelta = timedelta(minutes=5)
     at_once: int = 4
     most_tries: int = 5
     largest: int = LARGEST_RECEIVED
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def poll(self, mailbox: str, time_left: Callable[[], bool] = lambda: True) -> PollResult:
-        """Empty a mailbox's inbox, while `time_left` allows one more message.
+    def poll(self, mailbox: str, time_left: Callable[[], bool] = lambda: True) -> int:
+        """Put the messages of a mailbox's inbox on the queue, while `time_left` allows; return how many.
 
-        An error in one message does not stop the others, and is raised at the end. Raises MeshError, also where MESH
-        cannot be reached or refuses the credentials, and CredentialsError.
+        Raises MeshError, also where MESH cannot be reached or refuses the credentials, CredentialsError, and SQS's
+        errors. The next poll lists what is left.
         """
-        holder = str(uuid.uuid4())
-        if not self.ledger.take_mailbox(mailbox, holder, self.lease):
-            return PollResult(polled_elsewhere=1)
+        inbox = self.mesh.authorised(mailbox, _with_handshake).inbox()
+        listed = 0
+        while time_left() and (portion := tuple(islice(inbox, LISTED_AT_ONCE))):
+            self.queue.put(mailbox, portion)
+            listed += len(portion)
+        return listed
+
+    def collect(self, entry: Listed, time_left: Callable[[], bool] = lambda: True) -> Counter[Taken]:
+        """Receive the messages of a queue entry, while `time_left` allows one more.
+
+        Return how many became what. An error in one message does not stop the others, and is raised at the end. A
+        message that caused an error beside others goes on the queue alone; where it caused one alone, the entry stays,
+        and SQS counts the try. An entry that failed for another reason leaves the queue: the next poll lists the
+        messages again.
+        """
+        if not entry.alone and entry.receives > 1:  # a process was killed while it had these messages
+            self.queue.put_alone(entry.mailbox, entry.mesh_message_ids)
+            return Counter({Taken.SEPARATED: len(entry.mesh_message_ids)})
+        if not entry.alone and entry.at + self.interval <= self.now():
+            return Counter({Taken.LEFT: len(entry.mesh_message_ids)})
         try:
-            return _Round(self, self.mesh.authorised(mailbox, _with_handshake), time_left).run()
-        finally:
-            self.ledger.leave_mailbox(mailbox, holder)
+            # Alone, a refused download counts as a try: show first that the credentials are not at fault.
+            open_mailbox = partial(self.mesh.authorised, act=_with_handshake) if entry.alone else self.mesh.to
+            client = open_mailbox(entry.mailbox)
+            received = self.ledger.find_all_received(entry.mailbox, entry.mesh_message_ids)
+        except Exception:
+            self.queue.remove(entry)
+            raise
 
-    def _take(self, client: MeshClient, mesh_message_id: str, *, alone: bool) -> _Taken | _BegunBefore:
-        """Receive one message, beside others; a message that was begun before is put off until it can be alone.
+        def take(mesh_message_id: str) -> Taken:
+            if not time_left():
+                return Taken.LEFT
+            give_up = entry.alone and entry.receives > self.most_tries
+            return self._take(client, mesh_message_id, received.get(mesh_message_id), give_up=give_up)
 
-        A try counts against a message only where it was alone, so that a message that kills the process uses up no try
-        of another message.
-        """
-        known = self.ledger.find_received(client.mailbox, mesh_message_id)
-        if known is not None and known.outcome == QUARANTINED:
-            return _Taken.QUARANTINED
-        if known is None:
-            if alone:
-                self.ledger.try_received(client.mailbox, mesh_message_id)
-            else:
-                tries = self.ledger.begin_received(client.mailbox, mesh_message_id)
-                if tries.alone >= self.most_tries:
-                    return self._quarantine(client.mailbox, mesh_message_id)
-                if tries.begun > 1:
-                    return _BegunBefore(tries.alone)
+        failures: dict[str, Exception] = {}
+        taken: Counter[Taken] = Counter()
+        with ThreadPoolExecutor(self.at_once) as pool:
+            tries = [pool.submit(take, mesh_message_id) for mesh_message_id in entry.mesh_message_ids]
+        for mesh_message_id, tried in zip(entry.mesh_message_ids, tries, strict=True):
             try:
-                received = self._take_in(client, mesh_message_id)
-            except _PASSING as error:
-                if not is_provoked(error):
-                    self.ledger.forget_try(client.mailbox, mesh_message_id, alone=alone)
-                raise
+                taken[tried.result()] += 1
+            except Exception as error:  # noqa: BLE001 - one failure must not stop the others
+                failures[mesh_message_id] = error
+        if failures:
+            self._fail(entry, failures, served=bool(set(taken) - {Taken.QUARANTINED, Taken.LEFT}))
+        return taken
+
+    def _fail(self, entry: Listed, failures: Mapping[str, Exception], *, served: bool) -> NoReturn:
+        """Keep trying the messages that caused their failures, and raise the first failure."""
+        refused = sum(isinstance(error, Authentication) for error in failures.values())
+        # MESH serves no message: it no longer accepts our credentials.
+        passing = (*_PASSING, Authentication) if refused > 1 and not served else _PASSING
+        at_fault = [one for one, error in failures.items() if is_provoked(error) or not isinstance(error, passing)]
+        if not (entry.alone and at_fault):
+            self.queue.put_alone(entry.mailbox, at_fault)
+            self.queue.remove(entry)
+        raise next(iter(failures.values()))
+
+    def _take(
+        self, client: MeshClient, mesh_message_id: str, known: Received | None, *, give_up: bool = False
+    ) -> Taken:
+        """Receive one message, beside others; quarantine it instead to `give_up`. `known` records an earlier time."""
+        if give_up and known is None:  # another collector may have received it since
+            known = self.ledger.find_received(client.mailbox, mesh_message_id)
+        if known is not None and known.outcome == QUARANTINED:
+            return Taken.QUARANTINED
+        if known is not None:
+            received = Taken.SEEN_BEFORE  # recorded before, and the acknowledgement was lost
+        elif give_up:
+            return self._quarantine(client.mailbox, mesh_message_id)
         else:
-            received = _Taken.SEEN_BEFORE  # recorded before, and the acknowledgement was lost
-        if received is _Taken.WAITS:
-            self.ledger.forget_try(client.mailbox, mesh_message_id, alone=alone)  # nothing is wrong with the message
-        elif received is not _Taken.GONE:
+            received = self._take_in(client, mesh_message_id)
+        if received not in (Taken.WAITING, Taken.GONE):
             with suppress(NotFound):
                 client.acknowledge(mesh_message_id)
         return received
 
-    def _take_in(self, client: MeshClient, mesh_message_id: str) -> _Taken:
+    def _take_in(self, client: MeshClient, mesh_message_id: str) -> Taken:
         try:
             downloaded = self._download(client, mesh_message_id)
         except NotFound:
-            return _Taken.GONE
+            return Taken.GONE
         key = downloaded.kept.keep(downloaded.headers)
         if downloaded.damage:
             return self._record(client.mailbox, mesh_message_id, key, _Unmatched(downloaded.damage))
         matched = self._understand(client, downloaded.headers, downloaded.kept.whole, downloaded.checksum)
         return self._record(client.mailbox, mesh_message_id, key, matched)
 
-    def _quarantine(self, mailbox: str, mesh_message_id: str) -> _Taken:
+    def _quarantine(self, mailbox: str, mesh_message_id: str) -> Taken:
         received = Received(
             mailbox=mailbox, mesh_message_id=mesh_message_id, at=self.now(), evidence_key="", outcome=QUARANTINED
         )
         why = f"it could not be received in {self.most_tries} tries; it was not acknowledged and stays in MESH"
         self.notifier.notify(self.ledger.received(received, unmatched_because=why))
-        return _Taken.QUARANTINED
+        return Taken.QUARANTINED
 
     def _download(self, client: MeshClient, mesh_message_id: str) -> _Downloaded:
         """Download a message into the evidence store; a damaged one as it was served.
@@ -230,11 +259,11 @@ class Poller:
         mesh_message_id: str,
         evidence_key: str,
         matched: "tuple[MessageRecord, list[LedgerEvent]] | _Undecided | _Unmatched",
-    ) -> _Taken:
+    ) -> Taken:
         if isinstance(matched, _Undecided):
             for event in matched.asked:
                 self.ledger.record(matched.record.message_id, event)
-            return _Taken.WAITS
+            return Taken.WAITING
         received = Received(
             mailbox=mailbox,
             mesh_message_id=mesh_message_id,
@@ -244,15 +273,16 @@ class Poller:
         )
         if isinstance(matched, _Unmatched):
             self.notifier.notify(self.ledger.received(received, unmatched_because=matched.why))
-            return _Taken.UNMATCHED
+            return Taken.UNMATCHED
         record, events = matched
-        for event in events:
-            change = self.ledger.record(record.message_id, event)
-            self.notifier.notify(change.notifications if change else ())
-            if change and voids_replaced_document(event, change.record):
-                void_replaced_versions(self.ledger, self.notifier, record, self.now())
+        change = self.ledger.record(record.message_id, *events)
+        if change is None:
+            return self._record(mailbox, mesh_message_id, evidence_key, _Unmatched("its message has left the ledger"))
+        self.notifier.notify(change.notifications)
+        if any(voids_replaced_document(event, change.record) for event in events):
+            void_replaced_versions(self.ledger, self.notifier, record, self.now())
         self.ledger.received(replace(received, outcome=record.message_id))
-        return _Taken.MATCHED
+        return Taken.MATCHED
 
     def _understand(
         self, client: MeshClient, message: MessageHeaders, body: bytes | None, checksum: str
@@ -387,80 +417,3 @@ def _recipient(client: MeshClient, mesh_message_id: str) -> str | None:
     except (Authentication, NotFound, Refused):
         return None
     return mailbox_id(recipient)
-
-
-@dataclass
-class _Round:
-    """One pass through an inbox."""
-
-    poller: Poller
-    client: MeshClient
-    time_left: Callable[[], bool]
-    polled: PollResult = field(default_factory=PollResult)
-    failures: list[Exception] = field(default_factory=list)
-    begun_before: list[tuple[int, str]] = field(default_factory=list)
-    """Tries alone and message id: the least tried comes first, before one that kills the process."""
-    refused: list[tuple[str, bool]] = field(default_factory=list)
-    """Messages that MESH refused to hand out: the message id, and whether it was tried alone."""
-    served: bool = False
-    """Whether MESH handed out another message."""
-
-    def run(self) -> PollResult:
-        """Receive the messages of the inbox; raise the first failure at the end."""
-        running: dict[Future[_Taken | _BegunBefore], str] = {}
-        with ThreadPoolExecutor(self.poller.at_once) as pool:
-            for mesh_message_id in self.client.inbox():
-                if len(running) >= self.poller.at_once:
-                    self._collect(running)
-                if self.time_left():
-                    begun = pool.submit(self._take, mesh_message_id, alone=False)
-                    running[begun] = mesh_message_id
-                else:
-                    self.polled.left += 1
-            while running:
-                self._collect(running)
-        for _, mesh_message_id in sorted(self.begun_before):
-            if self.time_left():
-                self._count(partial(self._take, mesh_message_id, alone=True), mesh_message_id, alone=True)
-            else:
-                self.polled.left += 1
-        if len(self.refused) > 1 and not self.served:
-            # MESH no longer accepts our credentials: no message is at fault.
-            for mesh_message_id, alone in self.refused:
-                self.poller.ledger.forget_try(self.client.mailbox, mesh_message_id, alone=alone)
-        if self.failures:
-            raise self.failures[0]
-        return self.polled
-
-    def _take(self, mesh_message_id: str, *, alone: bool) -> _Taken | _BegunBefore:
-        return self.poller._take(self.client, mesh_message_id, alone=alone)  # noqa: SLF001 - one module, one step
-
-    def _collect(self, running: "dict[Future[_Taken | _BegunBefore], str]") -> None:
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            self._count(future.result, running.pop(future))
-
-    def _count(self, result: Callable[[], _Taken | _BegunBefore], mesh_message_id: str, *, alone: bool = False) -> None:
-        try:
-            received = result()
-        except Exception as error:  # noqa: BLE001 - one failure must not stop the others
-            self.failures.append(error)
-            if isinstance(error, Authentication):
-                self.refused.append((mesh_message_id, alone))
-            return
-        self.served = self.served or (isinstance(received, _Taken) and received is not _Taken.QUARANTINED)
-        match received:
-            case _Taken.MATCHED:
-                self.polled.matched += 1
-            case _Taken.UNMATCHED:
-                self.polled.unmatched += 1
-            case _Taken.SEEN_BEFORE:
-                self.polled.seen_before += 1
-            case _Taken.GONE:
-                self.polled.gone += 1
-            case _Taken.QUARANTINED:
-                self.polled.quarantined += 1
-            case _Taken.WAITS:
-                self.polled.waiting += 1
-            case _BegunBefore(tried_alone):
-                self.begun_before.append((tried_alone, mesh_message_id))

@@ -193,13 +193,9 @@ class Reconciliation:
         doubtful = [request_id for counts in part.mailboxes.values() for request_id in counts.doubtful]
         vanished = [message_id for counts in part.mailboxes.values() for message_id in counts.vanished]
         if doubtful or vanished:
-            # An index may lag, and can miss a row whose status changed while it was read: the table decides.
-            for request_id in doubtful:
-                for row in self.balances.rows_of(request_id):
-                    entries.add(row)
-            for message_id in vanished:
-                if row_found := self.balances.row(message_id):
-                    entries.add(row_found)
+            # An index may lag, and does not show what became settled of an earlier day's requests: the table decides.
+            for row in self.balances.rows_of({*doubtful, *vanished}):
+                entries.add(row)
             part = self._balance(reached, entries)
         left = [
             LeftOpen(message_id=row.message_id, request_id=row.request_id, mailbox=row.mailbox, why=row.why_open)
@@ -280,11 +276,10 @@ class Reconciliation:
     def _finish(self, reached: Reckoning) -> Balance | None:
         result = replace(self._total(reached), in_the_drop=self.balances.in_the_drop(reached.day))
         key = self.evidence.keep_balance(reached.day, json.dumps(result.as_json(), indent=1).encode())
-        notifications = self.balances.store(result, key, reached)
-        if notifications is None:
-            return None
-        self.notifier.notify(notifications)
-        return result
+        # Notify first: a balance that is stored is not made again.
+        if notification := self.balances.imbalance(result, key):
+            self.notifier.raise_and_notify([notification])
+        return result if self.balances.store(result, key, reached) else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,10 +34,12 @@ class Release(MessagePipeline):
 
         Raises UnknownRequestError; LedgerBusyError; NotReadyError.
         """
-        row = self._recorded(request_id)
-        origin = self.ledger.find_origin(request_id)
-        if origin is None:
+        encounter = self.ledger.encounter_of(request_id)
+        if encounter is None or request_id not in encounter.records or request_id not in encounter.origins:
             raise UnknownRequestError("the ledger has no such held request")
+        row, origin, claim = (
+            encounter.records[request_id], encounter.origins[request_id], encounter.claims.get(request_id)
+        )  # fmt: skip
         opens = row.history.release_at
         early = (
             opens is None
@@ -47,7 +49,6 @@ class Release(MessagePipeline):
         )
         if row.status not in {Status.HELD, Status.RELEASING} or early:
             return self._as_recorded(row)
-        claim = self.ledger.find_claim(request_id)
         try:
             request = redacted(parse_request(self.evidence.request(request_id)))
             mailbox = self._mailbox(request)
@@ -62,14 +63,15 @@ class Release(MessagePipeline):
                 still_current=lambda: True,
             )
             content = self._content(request, origin.document_versions, naming)
-            registration = self._look_up(UUID(request_id), request, mailbox, claim)
+            registration = self._look_up(UUID(request_id), request, mailbox, claim, held=False)
             if claim is None and (still_held := self._still_held(row, request, mailbox, registration)):
                 return still_held
             drafts = self._drafts(registration.of(request), mailbox, content)
         except RequestRefusedError as refused:
-            return self._refuse_held(row, refused.reasons, claim)
+            return self._settle(row, self._refused(refused.reasons), claim)
         except NotThereError:
-            return self._refuse_held(row, [Reason("request", "is not kept any longer: it waited for too long")], claim)
+            gone = [Reason("request", "is not kept any longer: it waited for too long")]
+            return self._settle(row, self._refused(gone), claim)
         claim = claim or self.ledger.start_release(
             request_id,
             drafts.messages[0].encounter,
@@ -80,12 +82,12 @@ class Release(MessagePipeline):
         if claim is None:
             return self._as_recorded(self._recorded(request_id))
         try:
-            result = self._store_all(
-                request_id, drafts, claim, content, arrived=row.created_at, late_warning_at=row.history.warn_at
-            )
-            return self._released(request_id, result)
+            return self._store_all(
+                request_id, drafts, claim, content, arrived=row.created_at, late_warning_at=row.history.warn_at,
+                was_held=True,
+            )  # fmt: skip
         except RequestRefusedError as refused:
-            return self._refuse_held(row, refused.reasons, claim)
+            return self._settle(row, self._refused(refused.reasons), claim)
 
     def _still_held(
         self, row: MessageRecord, request: Request, mailbox: MailboxSettings, registration: Registration

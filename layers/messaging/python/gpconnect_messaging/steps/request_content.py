@@ -89,20 +89,11 @@ class ContentReader:
     ) -> Iterator[tuple[int, bytes]]:
         """Yield the ready resources with their index in the request; add the files' SHA-256 (hex) to `digests`."""
         for index, resource in enumerate(request.resources):
-            try:
-                raw = (
-                    resource.content.encode()
-                    if resource.content is not None
-                    else self.drop.read(files[index].key, files[index].version, LARGEST_RESOURCE)
-                )
-            except ValueError:
+            raw = files[index].content if resource.content is None else resource.content.encode()
+            if raw is None or len(raw) > LARGEST_RESOURCE:  # a file that was found short was read then
                 raise RequestRefusedError.because(
                     f"resources[{index}]", f"is larger than {in_megabytes(LARGEST_RESOURCE)}"
-                ) from None
-            except NotThereError:
-                raise RequestRefusedError.because(
-                    f"resources[{index}].key", "was removed before it could be read"
-                ) from None
+                )
             if index in files:
                 digests.append(hashlib.sha256(raw).hexdigest())
             yield index, raw

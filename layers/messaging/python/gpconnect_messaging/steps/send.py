@@ -13,12 +13,9 @@ A care provider other than the registered practice gets the message in the one m
 lookup is part of the attempt, so it waits and fails as an upload does.
 """
 
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import BinaryIO, cast
 
 from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.deadlines import Timeouts, due_at
@@ -35,9 +32,8 @@ from gpconnect_messaging.mesh.errors import Authentication, MeshError, NotFound,
 from gpconnect_messaging.mesh.models import OutboundMessage, SendReceipt
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps.upload import BeginningLostError, OutOfTimeError, Upload
-from gpconnect_messaging.storage import DamagedMessageError, NotThereError, Outbox, StorageError
+from gpconnect_messaging.storage import DamagedMessageError, NotThereError, Outbox, StorageError, StoredMessage
 
-_IN_MEMORY = 8 * 1024 * 1024
 _LONGEST_OBEYED = timedelta(minutes=15)
 """The longest Retry-After that is obeyed: a report has three hours, and after some tries a person is notified."""
 # MESH's statuses of a message that it has as a whole (delivered or not), and of an incomplete one.
@@ -84,9 +80,11 @@ class Sender:
         if not self._may_start(record.history) or not self.ledger.earlier_left(record):
             return record.status  # an earlier version of the encounter goes first: the sweep re-queues this one
         attempt = record.history.attempts + 1
-        parts = self.chunking.parts(record.history.of(EventType.BUILT)[0].details["size"])
+        built = record.history.of(EventType.BUILT)[0].details
+        parts = self.chunking.parts(built["size"])
         # Checks that can fail without MESH come first: they must not use up an attempt.
-        envelope = self.outbox.envelope(message_id)
+        stored = self.outbox.open(message_id, built["sha256"])
+        envelope = stored.envelope
         outgoing = OutboundMessage(
             to=envelope.to or envelope.organisation,
             workflow_id=envelope.workflow_id,
@@ -95,46 +93,45 @@ class Sender:
             file_name=envelope.file_name,
         )
         self.mesh.to(record.mailbox).check(outgoing)
-        with self._upload(record, attempt, parts) as upload:
-            started = ledger_events.upload_started(at=self.now(), attempt=attempt, lease=self.lease, chunks=len(parts))
-            change = self.ledger.record(message_id, started, only_if=self._still(attempt))
-            if change is None or not change.recorded:
-                return self._status(message_id)  # another sender was faster
-            resolved: str | None = None
-            try:
-                if not envelope.to:
-                    lookup = self.mesh.endpoint_lookup(record.mailbox, envelope.organisation, envelope.workflow_id)
-                    resolved = lookup.only
-                    if resolved is None:
-                        return self._unresolved(message_id, attempt, envelope.organisation, len(lookup.mailboxes))
-                    outgoing = replace(outgoing, to=resolved)
-                sent = upload(outgoing, time_left)
-            except NotSent as error:
-                return self._postponed(record, attempt, error.problem)
-            except RetryLater as error:
-                return self._postponed(record, attempt, error.problem, wait=error.retry_after)
-            except Authentication as error:
-                return self._postponed(record, attempt, error.problem, NotAuthorisedError)
-            except CredentialsError as error:
-                # The secret could not be used: nothing was sent that MESH would have accepted.
-                return self._postponed(record, attempt, str(error), NotAuthorisedError)
-            except OutOfTimeError as error:
-                return self._postponed(record, attempt, str(error))
-            except BeginningLostError as error:
-                return self._postponed(record, attempt, str(error), abandoned=error.mesh_message_id)
-            except (DamagedMessageError, NotThereError, StorageError) as error:
-                # The HTTP request ended early: MESH has accepted nothing of it.
-                self._record(message_id, ledger_events.upload_postponed(at=self.now(), attempt=attempt, why=str(error)))
-                raise
-            except Uncertain as error:
-                return self._uncertain(record, attempt, error)
-            except Refused as error:
-                if resolved:
-                    self.mesh.forget_lookup(envelope.organisation, envelope.workflow_id)
-                event = ledger_events.upload_refused(
-                    at=self.now(), attempt=attempt, http_status=error.status or 0, error=error.problem
-                )
-                return self._record(message_id, event)
+        started = ledger_events.upload_started(at=self.now(), attempt=attempt, lease=self.lease, chunks=len(parts))
+        change = self.ledger.record(message_id, started, only_if=self._still(attempt))
+        if change is None or not change.recorded:
+            return self._status(message_id)  # another sender was faster
+        resolved: str | None = None
+        try:
+            if not envelope.to:
+                lookup = self.mesh.endpoint_lookup(record.mailbox, envelope.organisation, envelope.workflow_id)
+                resolved = lookup.only
+                if resolved is None:
+                    return self._unresolved(message_id, attempt, envelope.organisation, len(lookup.mailboxes))
+                outgoing = replace(outgoing, to=resolved)
+            sent = self._upload(record, attempt, parts, stored, outgoing, time_left)
+        except NotSent as error:
+            return self._postponed(record, attempt, error.problem)
+        except RetryLater as error:
+            return self._postponed(record, attempt, error.problem, wait=error.retry_after)
+        except Authentication as error:
+            return self._postponed(record, attempt, error.problem, NotAuthorisedError)
+        except CredentialsError as error:
+            # The secret could not be used: nothing was sent that MESH would have accepted.
+            return self._postponed(record, attempt, str(error), NotAuthorisedError)
+        except OutOfTimeError as error:
+            return self._postponed(record, attempt, str(error))
+        except BeginningLostError as error:
+            return self._postponed(record, attempt, str(error), abandoned=error.mesh_message_id)
+        except (DamagedMessageError, NotThereError, StorageError) as error:
+            # The HTTP request ended early: MESH has accepted nothing of it.
+            self._record(message_id, ledger_events.upload_postponed(at=self.now(), attempt=attempt, why=str(error)))
+            raise
+        except Uncertain as error:
+            return self._uncertain(record, attempt, error)
+        except Refused as error:
+            if resolved:
+                self.mesh.forget_lookup(envelope.organisation, envelope.workflow_id)
+            event = ledger_events.upload_refused(
+                at=self.now(), attempt=attempt, http_status=error.status or 0, error=error.problem
+            )
+            return self._record(message_id, event)
         event = ledger_events.upload_accepted(
             at=self.now(), attempt=attempt, mesh_message_id=sent.message_id, resolved_mailbox=resolved
         )
@@ -147,47 +144,39 @@ class Sender:
         )
         return self._record(message_id, event)
 
-    @contextmanager
     def _upload(
-        self, record: MessageRecord, attempt: int, parts: list[Part]
-    ) -> Iterator[Callable[[OutboundMessage, Callable[[], bool]], SendReceipt]]:
-        """Prepare a message: copy and verify a short one first; verify a long one during the upload."""
-        message_id, built = record.message_id, record.history.of(EventType.BUILT)[0].details
-        if built["size"] > _IN_MEMORY or len(parts) > 1:
+        self,
+        record: MessageRecord,
+        attempt: int,
+        parts: list[Part],
+        stored: StoredMessage,
+        outgoing: OutboundMessage,
+        time_left: Callable[[], bool],
+    ) -> SendReceipt:
+        """Upload a short message, which was verified when it was read; stream a long one, and verify it meanwhile."""
+        gzipped, message_id = stored.gzipped, record.message_id
+        if gzipped is not None:
+            return self.mesh.authorised(record.mailbox, lambda client: client.send(outgoing, gzipped, gzipped=True))
 
-            def accepted(part: Part, mesh_message_id: str) -> None:
-                event = ledger_events.chunk_accepted(
-                    at=self.now(),
-                    attempt=attempt,
-                    mesh_message_id=mesh_message_id,
-                    number=part.number,
-                    chunks=part.total,
-                    end=part.start + part.length,
-                )
-                self._record(message_id, event)
+        def accepted(part: Part, mesh_message_id: str) -> None:
+            event = ledger_events.chunk_accepted(
+                at=self.now(), attempt=attempt, mesh_message_id=mesh_message_id, number=part.number,
+                chunks=part.total, end=part.start + part.length,
+            )  # fmt: skip
+            self._record(message_id, event)
 
-            def in_chunks(outgoing: OutboundMessage, time_left: Callable[[], bool]) -> SendReceipt:
-                return Upload(
-                    outbox=self.outbox,
-                    mesh=self.mesh,
-                    mailbox=record.mailbox,
-                    message_id=message_id,
-                    sha256=built["sha256"],
-                    outgoing=outgoing,
-                    parts=parts,
-                    smallest_chunk=self.chunking.smallest_chunk,
-                    begun=record.history.partial_uploads,
-                    accepted=accepted,
-                ).run(time_left)
-
-            yield in_chunks
-            return
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
-            self.outbox.copy_message(message_id, built["sha256"], file)
-            content = cast("BinaryIO", file)
-            yield lambda outgoing, _: self.mesh.authorised(
-                record.mailbox, lambda client: client.send(outgoing, content)
-            )
+        return Upload(
+            outbox=self.outbox,
+            mesh=self.mesh,
+            mailbox=record.mailbox,
+            message_id=message_id,
+            sha256=record.history.of(EventType.BUILT)[0].details["sha256"],
+            outgoing=outgoing,
+            parts=parts,
+            smallest_chunk=self.chunking.smallest_chunk,
+            begun=record.history.partial_uploads,
+            accepted=accepted,
+        ).run(time_left)
 
     def _uncertain(self, record: MessageRecord, attempt: int, error: Uncertain) -> Status:
         """Resolve an uncertain upload by tracking, where the MESH message id is known; else leave it to the sweep."""

@@ -22,8 +22,8 @@ def voids_replaced_document(response: LedgerEvent, record: MessageRecord) -> boo
 
 def void_replaced_versions(ledger: Ledger, notifier: Notifier, record: MessageRecord, at: datetime) -> None:
     """Void the earlier versions that the same recipient has or may have."""
-    versions = (ledger.find_version(record.encounter_key, number) for number in range(1, record.version))
-    for earlier in filter(None, (version.message_for(record.recipient) for version in versions if version)):
+    versions = ledger.encounter(record.encounter_key).versions[: record.version - 1]
+    for earlier in filter(None, (version.message_for(record.recipient) for version in versions)):
         event = ledger_events.voided(at=at, by_message_id=record.message_id)
         change = ledger.record(earlier, event, only_if=lambda history: history.may_have_arrived)
         notifier.notify(change.notifications if change else ())

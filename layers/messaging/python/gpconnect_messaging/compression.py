@@ -1,18 +1,16 @@
-"""gzip for uploads to MESH, and strict, bounded gunzip for downloads.
+"""gzip for uploads to MESH and for what is stored, and strict, bounded gunzip.
 
-ISA-L compresses uploads: a tenth of zlib's time at about level 9's size (docs/adr/0017). zlib reads downloads. Common
+ISA-L compresses: a tenth of zlib's time at about level 9's size (docs/adr/0017). zlib decompresses. Common
 decoders accept a gzip stream that ends early, and read past the end. Here such a stream is damaged.
 """
 
 import struct
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import IO, BinaryIO
 
 from isal import isal_zlib
 
-from gpconnect_messaging.safe_parsing import MOST_MEMBERS
+from gpconnect_messaging.sizes import MOST_MEMBERS
 
 # ISA-L's levels are 0 to 3: level 2 takes the time of level 1 for a slightly smaller size; level 3 takes half as much
 # time again for no gain (`make bench-mesh`).
@@ -21,8 +19,6 @@ _GZIP = 16 + zlib.MAX_WBITS
 _BLOCK = 256 * 1024
 # RFC 1952: gzip, deflate, no flags, no time, operating system unknown.
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-# Small enough for a Lambda beside the handler; beyond it the compressed copy goes to /tmp.
-_IN_MEMORY = 8 * 1024 * 1024
 
 
 def compressed(content: bytes, *, level: int = LEVEL) -> bytes:
@@ -31,24 +27,9 @@ def compressed(content: bytes, *, level: int = LEVEL) -> bytes:
     return compressor.compress(content) + compressor.flush()
 
 
-def compressed_file(content: BinaryIO, *, level: int = LEVEL) -> tuple[IO[bytes], int]:
-    """Return a file with the gzip'd content of a whole file, and the length in bytes.
-
-    The caller closes the file. As with `compressed`, the stream has no time or name.
-    """
-    compressor = isal_zlib.compressobj(level, zlib.DEFLATED, _GZIP)
-    file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - handed to the caller
-    try:
-        content.seek(0)
-        while block := content.read(_BLOCK):
-            file.write(compressor.compress(block))
-        file.write(compressor.flush())
-        length = file.tell()
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
-    return file, length
+def compressor() -> "isal_zlib.Compress":
+    """Return an object that makes one gzip stream of blocks, as `compressed` does."""
+    return isal_zlib.compressobj(LEVEL, zlib.DEFLATED, _GZIP)
 
 
 def gzipped(blocks: Iterable[bytes], length: int, *, level: int | None = LEVEL, at_least: int = 0) -> Iterator[bytes]:
