@@ -69,6 +69,8 @@ MeshUrl = Annotated[
 ]
 
 
+DROP_MINUTES = 5
+"""How often the listing of the drop continues: a run of the poller has ended before the next one starts."""
 LONGEST_POLL = 270
 """Seconds: the shortest interval of polls is 300."""
 MOST_RESOURCES = 500
@@ -154,6 +156,8 @@ class Retention(Settings):
     """Keep all data of the environment: nothing in S3 or in the ledger expires while this is true."""
     replaced_version_days: int = Field(default=7, ge=1, le=LONGEST_DAYS)
     """Overwritten or deleted object versions: long enough to undo a mistake."""
+    drop_listed_days: int = Field(default=7, ge=1, le=LONGEST_DAYS)
+    """How long a dropped file stays on the bucket's list, which is read every hour: at most half of `payload_days`."""
     access_log_days: int = Field(default=90, ge=1, le=LONGEST_DAYS)
     """S3 access logs. They name object keys, which senders choose and which may hold personal data."""
     log_days: Literal[1, 3, 7, 14, 30, 60, 90, 180, 365] = 90

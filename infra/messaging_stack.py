@@ -207,7 +207,7 @@ class MessagingStack(Stack):
         mailboxes.grant_read_credentials(poller)
 
         if configuration.malware_scan is not None:
-            MalwareScan(self, "MalwareScan", drop=storage.drop, key=key, builder=builder)
+            MalwareScan(self, "MalwareScan", drop=storage.drop, key=key)
             storage.grant_see_scans(builder)
 
         Schedules(self, "Schedules", configuration=configuration, poller=poller)

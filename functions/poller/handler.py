@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.enabled import PartKind
+from gpconnect_messaging.ledger.drop_passes import Listing
 from gpconnect_messaging.metrics import measured
 from gpconnect_messaging.queues import Listed
 from gpconnect_messaging.safe_errors import StepFailedError, describe
@@ -44,6 +45,8 @@ _NEVER = timedelta(days=365)
 """The age of the drop's listing where there is none yet."""
 _A_PASS_LATE = timedelta(minutes=90)
 """How long after the objects have settled an hourly listing is late; the alarm waits for half an hour more."""
+_ALL_VERSIONS_LATE = timedelta(days=2)
+"""The age at which the daily listing of all versions is late; it is measured as the hourly one, and always an alarm."""
 _CERTIFICATE_NOTED_DAYS = 90
 """How long before the end a certificate is measured; the first alarm is at 60 days."""
 
@@ -131,6 +134,11 @@ def _due(time_left: Callable[[], bool]) -> dict[str, Any]:
         _measure("CanaryAge", canaries.run, above=2 * canaries.every),
         _measure("BalanceLate", deadline.late),
         _measure("DropListingAge", lambda: drop_passes.age(now) or _NEVER, above=settled + _A_PASS_LATE),
+        _measure(
+            "DropListingAge",
+            lambda: drop_passes.age(now, Listing.VERSIONS) or _NEVER,
+            above=settled + _ALL_VERSIONS_LATE,
+        ),
     ]
     try:
         escalated = asdict(escalation.run(due, time_left))

@@ -360,8 +360,9 @@ class Alarms(Construct):
             "Drop listing late",
             measured("DropListingAge", by="poller", every=self._due_work_period, statistic="Maximum"),
             threshold=oldest.to_seconds(),
-            what_to_do="The hourly listing of the drop does not start, or does not end: a request that S3 does not "
-            "announce would not be found. Check the schedule of the drop, then the poller's log.",
+            what_to_do="The hourly listing of the drop, or the daily one of all versions, does not start, or does not "
+            "end: a request that S3 does not announce would not be found. Check the schedule of the drop, then the "
+            "poller's log.",
         )
         self._alarm(
             "RequestsUnannounced",

@@ -8,7 +8,7 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
 from constructs import Construct
 
-from infra.configuration import Configuration
+from infra.configuration import DROP_MINUTES, Configuration
 from infra.constructs.acknowledgement import acknowledge, acknowledge_own_policies
 from infra.constructs.functions import MessagingFunction
 
@@ -40,7 +40,8 @@ class Schedules(Construct):
                 {"task": "mailbox", "mailbox": settings.mailbox},
             )
         self._every(Duration.minutes(timings.due_work_minutes), "Due", {"task": "due"})
-        self._every(Duration.hours(1), "Drop", {"task": "drop"})
+        # Most runs find nothing due. A full bucket takes several runs an hour.
+        self._every(Duration.minutes(DROP_MINUTES), "Drop", {"task": "drop"})
         # In UTC, when yesterday's requests have settled. Every five minutes, because a balance may take several runs,
         # and Lambda does not retry a failed one.
         at_night = scheduler.ScheduleExpression.cron(minute="0/5", hour="3-6")

@@ -7,7 +7,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from gpconnect_messaging.drop_keys import RECEIVED
 from infra.configuration import Configuration
 from infra.constructs.acknowledgement import acknowledge
 from infra.constructs.functions import MessagingFunction
@@ -21,6 +20,9 @@ AUDIT = ("receipts", BALANCES, *ARCHIVE)
 """Folders that are kept as long as the audit trail: they have no clinical content."""
 RECKONINGS = "reckonings"
 """Folder of the parts of a balance: ids, statuses and times, needed until the balance is made."""
+
+_SEEN_BY_THE_DAILY_LIST = 2
+"""The least number of days that a replaced or removed version of a dropped file stays."""
 
 
 class Storage(Construct):
@@ -56,7 +58,7 @@ class Storage(Construct):
             "same region guards against little: versions undo mistakes, S3 itself spans three zones, and senders hold "
             "the originals.",
         )
-        self.drop = self._bucket("Drop", self._drop_rules())
+        self.drop = self._bucket("Drop", [self._drop_rule()])
         self.outbox = self._bucket("Outbox")
         payload, audit = self._retention.payload_days, self._retention.audit_days
         self.evidence = self._bucket(
@@ -119,32 +121,23 @@ class Storage(Construct):
                 )
             )
 
-    def _drop_rules(self) -> list[s3.LifecycleRule]:
-        """Delete received files after a day, and keep their versions as long as payloads.
+    def _drop_rule(self) -> s3.LifecycleRule:
+        """Take files off the hourly list early, and delete them when the time of payloads is over (ADR 60).
 
-        Held requests, repeats and requests that are dropped again read the documents' versions.
+        A version that its sender replaces or removes stays for the rest of that time: a held request, one that is built
+        again, and a dead letter still mean it, and the daily list must see it.
         """
         payload = self._retention.payload_days
-        everything = self._expire(payload)
-        if self._retention.legal_hold:
-            return [everything]
-        name, value = RECEIVED
-        return [
-            s3.LifecycleRule(
-                expiration=Duration.days(payload),
-                noncurrent_version_expiration=Duration.days(max(payload - 1, 1)),
-                abort_incomplete_multipart_upload_after=Duration.days(1),
-            ),
-            s3.LifecycleRule(tag_filters={name: value}, expiration=Duration.days(1)),
-        ]
+        listed = max(min(self._retention.drop_listed_days, payload // 2), 1)
+        return self._expire(listed, replaced_days=max(payload - listed, _SEEN_BY_THE_DAILY_LIST))
 
-    def _expire(self, days: int, folder: str | None = None) -> s3.LifecycleRule:
+    def _expire(self, days: int, folder: str | None = None, *, replaced_days: int | None = None) -> s3.LifecycleRule:
         """Delete objects after some days, unless the environment is under a legal hold."""
-        hold = self._retention.legal_hold
+        hold, replaced_days = self._retention.legal_hold, replaced_days or self._retention.replaced_version_days
         return s3.LifecycleRule(
             prefix=f"{folder}/" if folder else None,
             expiration=None if hold else Duration.days(days),
-            noncurrent_version_expiration=None if hold else Duration.days(self._retention.replaced_version_days),
+            noncurrent_version_expiration=None if hold else Duration.days(replaced_days),
             abort_incomplete_multipart_upload_after=Duration.days(1),
         )
 
@@ -153,13 +146,6 @@ class Storage(Construct):
         function.allow(
             "s3:GetObject",
             "s3:GetObjectVersion",
-            on=[self.drop.arn_for_objects("*")],
-            wildcard_because="Senders choose the keys of dropped files, so no narrower part of this bucket is known.",
-        )
-        # The builder tags received files, and keeps their other tags.
-        function.allow(
-            "s3:GetObjectVersionTagging",
-            "s3:PutObjectVersionTagging",
             on=[self.drop.arn_for_objects("*")],
             wildcard_because="Senders choose the keys of dropped files, so no narrower part of this bucket is known.",
         )
@@ -172,18 +158,14 @@ class Storage(Construct):
         """Let a function read the scan verdict among an object's tags, before it reads the object."""
         function.allow(
             "s3:GetObjectTagging",
+            "s3:GetObjectVersionTagging",
             on=[self.drop.arn_for_objects("*")],
             wildcard_because="Senders choose the keys of dropped files, so no narrower part of this bucket is known.",
         )
 
     def grant_list_drop(self, function: MessagingFunction) -> None:
-        """Let a function list the drop and see which files were received, without reading them."""
+        """Let a function list the drop, without reading files."""
         function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self.drop.bucket_arn])
-        function.allow(
-            "s3:GetObjectTagging",
-            on=[self.drop.arn_for_objects("*")],
-            wildcard_because="Senders choose the keys of dropped files, so no narrower part of this bucket is known.",
-        )
 
     def grant_write_messages(self, function: MessagingFunction) -> None:
         """Let a function store messages."""

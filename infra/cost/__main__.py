@@ -13,7 +13,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,15 @@ from infra.cost.bill import (
     Bill,
     Quantities,
     bill,
+    list_calls,
     multiply_quantities,
     quantities_of_endpoints,
     quantities_of_keeping,
+    quantities_of_listing,
     quantities_of_message,
     quantities_of_metrics,
     quantities_of_month,
+    requests_listed_a_day,
     with_changes,
 )
 from infra.cost.peers import PEERS, our_orchestration
@@ -41,6 +44,9 @@ from infra.cost.usage import Measurement
 
 USUAL = "held"
 """The kind of message in production, unless a mailbox's settings differ: held, and looked up in PDS."""
+
+LISTED_DAYS = (7, 3, 1)
+"""The values of `retention.drop_listed_days` that docs/scale.md compares."""
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _BEGIN, _END = "<!-- begin: {} -->", "<!-- end: {} -->"
@@ -167,6 +173,7 @@ def tables(measurement: Measurement, table: Prices, assumptions: Assumptions) ->
         ("peers", "cost.md", _peers(count)),
         ("prices", "cost.md", _prices(table)),
         ("rates", "scale.md", _rates(measurement, assumptions)),
+        ("listing", "scale.md", _listing(measurement, table, assumptions)),
     ]
 
 
@@ -184,6 +191,20 @@ def replaced(page: str, name: str, content: str) -> str:
 def _rates(measurement: Measurement, assumptions: Assumptions) -> str:
     needs = scale.needs(measurement, USUAL, assumptions)
     return scale.as_markdown(needs, scale.mailbox_capacity(measurement, USUAL, assumptions))
+
+
+def _listing(measurement: Measurement, table: Prices, assumptions: Assumptions) -> str:
+    rows = [
+        "| `drop_listed_days` | calls a request, hourly | daily | dollars a million | requests a day |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    for days in LISTED_DAYS:
+        assumed = replace(assumptions, listed_days=days)
+        hourly, daily = list_calls(assumed)
+        cost = bill(multiply_quantities(quantities_of_listing(measurement.fixed, assumed), MILLION), table)
+        most = requests_listed_a_day(assumed)
+        rows.append(f"| {days} | {hourly:.3f} | {daily:.3f} | {cost.usd:.2f} | {most:,.0f} |")
+    return "\n".join(rows)
 
 
 def _million(count: CostReport) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from infra.configuration import DROP_MINUTES
 from infra.cost.prices import Item, Prices
 from infra.cost.usage import Fixed, Measurement, Message, Runs, Use
 
@@ -34,6 +35,17 @@ _CANARY = Use(
     log_bytes=1_000,
 )
 """The calls of a canary, from the code of `steps/canary.py`: nothing measures a canary alone."""
+_NOTHING_DUE = Use(
+    calls={"poller": {"dynamodb:GetItem": 2}},
+    sent={},
+    write_units=0,
+    read_units=2,
+    runs={"poller": Runs(runs=1, seconds=0.01)},
+    log_bytes=543,
+)
+"""The calls of a run that finds no listing of the drop due, from the code of `steps/list_drop.py`."""
+_KEYS_OF_A_LIST_CALL = 1_000
+LISTING_RUNS_A_DAY = 24 * 60 / DROP_MINUTES
 # Lambda's guide: one vCPU at 1,769 MB, and in proportion below.
 _MEGABYTES_OF_A_VCPU = 1_769
 
@@ -69,6 +81,18 @@ class Assumptions:
     """The same share of the stored message, which is what is sent."""
     scanned: float = 0
     """1 if GuardDuty scans the drop (`malware_scan`): the request and the document of a message."""
+    dropped_objects: float = 2
+    """The request and the document of a message."""
+    listed_days: float = 7
+    """How long a dropped object is on the hourly list (`retention.drop_listed_days`)."""
+    list_call_seconds: float = 0.1
+    """How long the poller takes to list a thousand objects of the drop, waiting and computing."""
+    listing_run_seconds: float = 230
+    """How long a run of the listing works: `poller.timeout_seconds`, less the ten in which it starts nothing."""
+    compare_seconds: float = 0.005
+    """How long the poller takes to compare a message's objects with the ledger, for both lists."""
+    compare_read_units: float = 6
+    """What both lists read of the ledger: the request's content, id, pointer and encounter; twice the document."""
     payload_months: float = 1
     """How long payloads are kept."""
     audit_months: float = 96
@@ -211,6 +235,7 @@ def quantities_of_message(message: Message, fixed: Fixed, assumptions: Assumptio
     waits = waits_of_message(message, assumptions)
     return add_quantities(
         quantities_of_use(message.use, fixed.memory_megabytes, assumptions, waits),
+        quantities_of_listing(fixed, assumptions),
         {
             # The sending system puts a request and a document. S3 sends two events, and one of them matches a rule.
             "s3_put": 2,
@@ -225,6 +250,36 @@ def quantities_of_message(message: Message, fixed: Fixed, assumptions: Assumptio
             "data_out_gb": (message.message_bytes + in_the_message) * assumptions.compression / GIGABYTE,
         },
     )
+
+
+def list_calls(assumptions: Assumptions) -> tuple[float, float]:
+    """Return how often a message's objects are listed, hourly and daily, in calls.
+
+    Every object is on the hourly list for `listed_days`. The daily list has the version for as long as payloads are
+    kept, and the delete marker from when the object is off the hourly list.
+    """
+    calls = assumptions.dropped_objects / _KEYS_OF_A_LIST_CALL
+    payload_days = assumptions.payload_months * DAYS_A_MONTH
+    return 24 * assumptions.listed_days * calls, (2 * payload_days - assumptions.listed_days) * calls
+
+
+def seconds_of_listing(assumptions: Assumptions) -> float:
+    """Calculate how long the poller works to find whether a message was announced."""
+    return sum(list_calls(assumptions)) * assumptions.list_call_seconds + assumptions.compare_seconds
+
+
+def requests_listed_a_day(assumptions: Assumptions) -> float:
+    """Calculate how many requests a day the runs of the listing keep up with."""
+    return LISTING_RUNS_A_DAY * assumptions.listing_run_seconds / seconds_of_listing(assumptions)
+
+
+def quantities_of_listing(fixed: Fixed, assumptions: Assumptions) -> Quantities:
+    """Calculate what the listings of the drop take for one message."""
+    return {
+        "s3_put": sum(list_calls(assumptions)),
+        "dynamodb_read_unit": assumptions.compare_read_units,
+        "lambda_gb_second": seconds_of_listing(assumptions) * fixed.memory_megabytes["poller"] / 1024,
+    }
 
 
 def quantities_of_keeping(message: Message, assumptions: Assumptions) -> Quantities:
@@ -261,6 +316,12 @@ def quantities_of_month(measurement: Measurement, assumptions: Assumptions, *, m
         # A handshake, and listing the inbox.
         runs("mailbox", polls, mesh_calls=2),
         runs("drop", HOURS_A_MONTH),
+        multiply_quantities(
+            add_quantities(
+                quantities_of_use(_NOTHING_DUE, fixed.memory_megabytes, assumptions), {"scheduler_invocation": 1}
+            ),
+            LISTING_RUNS_A_DAY * DAYS_A_MONTH - HOURS_A_MONTH,
+        ),
         multiply_quantities(
             quantities_of_use(_CANARY, fixed.memory_megabytes, assumptions), assumptions.canaries_a_month
         ),

@@ -77,8 +77,8 @@ def stores_page(template: Body) -> str:
         ),
         "## Besides",
         table(("store", "content", "kept", "key"), [*_logs(template), *_secrets(template), *_topics(template)]),
-        f"Replaced or deleted versions of an object stay for {_replaced(template)} days, so that a mistake can be "
-        "undone.",
+        f"Replaced or deleted versions of an object outside the drop stay for {_replaced(template)} days, so that a "
+        "mistake can be undone.",
     )
 
 
@@ -92,11 +92,21 @@ def _buckets(template: Body) -> Iterator[tuple[str, ...]]:
             yield (
                 f"{name} bucket {code(folder) if folder else ''}",
                 _HOLDS[name, folder],
-                f"{rule['ExpirationInDays']} days" if "ExpirationInDays" in rule else "until it is removed",
+                _kept(rule, name),
                 _key(properties["BucketEncryption"]),
                 _roles(template, _READING, logical_id, f"/{folder}*"),
                 _roles(template, _WRITING, logical_id, f"/{folder}*") if name != "Drop" else "senders",
             )
+
+
+def _kept(rule: Body, bucket: str) -> str:
+    if "ExpirationInDays" not in rule:
+        return "until it is removed"
+    days: int = rule["ExpirationInDays"]
+    if bucket != "Drop":
+        return f"{days} days"
+    replaced: int = rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+    return f"{days + replaced} days, the last {replaced} of them off the list; a replaced version {replaced} days"
 
 
 def _tables(template: Body) -> Iterator[tuple[str, ...]]:
@@ -209,10 +219,9 @@ def _days_of_audit(template: Body) -> int:
 def _replaced(template: Body) -> int:
     values = {
         rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
-        for _, properties in _of_type(template, "S3::Bucket")
+        for logical_id, properties in _of_type(template, "S3::Bucket")
         for rule in properties["LifecycleConfiguration"]["Rules"]
-        # The drop keeps versions of received files as long as payloads.
-        if not any("TagFilters" in other for other in properties["LifecycleConfiguration"]["Rules"])
+        if not logical_id.startswith("StorageDrop")
     }
     (days,) = values
     return int(days)

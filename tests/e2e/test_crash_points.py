@@ -19,6 +19,7 @@ import pytest
 
 from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.ledger.deadlines import Timeouts
+from gpconnect_messaging.ledger.received_objects import ReceivedObjects
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
@@ -71,6 +72,7 @@ class Steps:
         self.drop_bucket = outputs["DropBucketName"]
         self.builder = Builder(
             drop=DropBucket(s3, self.drop_bucket),
+            received=ReceivedObjects(self._client("dynamodb"), outputs["LedgerTableName"], self.drop_bucket),
             outbox=outbox,
             evidence=evidence,
             ledger=ledger,

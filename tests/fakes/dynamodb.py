@@ -148,7 +148,10 @@ class Table:
         with self._lock:
             key = _key(_target(change))
             if not self._holds(key, change):
-                raise aws_error(operation, "ConditionalCheckFailedException")
+                ((_, how),) = change.items()
+                shown = how.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and key in self._items
+                more: Item = {"Item": dict(self._items[key])} if shown else {}
+                raise aws_error(operation, "ConditionalCheckFailedException", **more)
             self._do(key, change)
         return {}
 

@@ -25,6 +25,7 @@ from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.notifications import NotificationStore
 from gpconnect_messaging.ledger.orders import OrderBook
+from gpconnect_messaging.ledger.received_objects import ReceivedObjects
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.stored_names import EventType, Status
@@ -61,7 +62,7 @@ MAILBOX = "Y90001OT001"
 WORKFLOW = "GPCONNECT_SEND_DOCUMENT"
 TO_PRACTICE = "GPPROVIDER_9658218865_19331114_WRIGHT"
 EVENING = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
-LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+LONG_AGO = EVENING - timedelta(days=7)
 WINDOW = timedelta(hours=2, minutes=45)
 TIMEOUTS = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 LEASE = timedelta(minutes=3)
@@ -187,6 +188,11 @@ class Steps:
         return DropBucket(self._client("s3"), "drop")
 
     @cached_property
+    def received_objects(self) -> ReceivedObjects:
+        """Which request received a document."""
+        return ReceivedObjects(self._client("dynamodb"), "ledger", "drop", self.clock)
+
+    @cached_property
     def outbox(self) -> Outbox:
         """The bucket of messages."""
         return Outbox(self._client("s3"), "outbox", self.longest_gzipped)
@@ -224,8 +230,9 @@ class Steps:
     def builder(self) -> Builder:
         """The build step."""
         return Builder(
-            drop=self.drop, outbox=self.outbox, evidence=self.evidence, send_queue=self.send_queue,
-            mailboxes=self.mailboxes, numbers=NumberRange.TEST, identifiers=IDENTIFIERS, **self._common,
+            drop=self.drop, received=self.received_objects, outbox=self.outbox, evidence=self.evidence,
+            send_queue=self.send_queue, mailboxes=self.mailboxes, numbers=NumberRange.TEST, identifiers=IDENTIFIERS,
+            **self._common,
         )  # fmt: skip
 
     @cached_property
@@ -268,8 +275,8 @@ class Steps:
     def list_drop(self) -> ListDrop:
         """The listing of the drop."""
         return ListDrop(
-            drop=self.drop, evidence=self.evidence, identifiers=IDENTIFIERS, passes=self.passes,
-            intake_queue=self.intake_queue, notifier=self.notifier, now=self.clock,
+            drop=self.drop, received=self.received_objects, evidence=self.evidence, identifiers=IDENTIFIERS,
+            passes=self.passes, intake_queue=self.intake_queue, notifier=self.notifier, now=self.clock,
         )  # fmt: skip
 
     @cached_property
@@ -481,9 +488,11 @@ class Product(Steps):
             key.removeprefix("messages/"): stored.message(content) for key, content in self.outgoing.objects.items()
         }
 
-    def received_files(self) -> list[tuple[str, str]]:
-        """The objects in the drop that are tagged as received, and the version, in the order of the tags."""
-        return [which for which, tags in self.dropped.tags.items() if "gpcm:received" in tags]
+    def received_by(self, key: str, version: str = "1") -> str | None:
+        """The id of the request that received a version of a document; None where there is none."""
+        [file] = [file for file in self.drop.versions(key) if file.version == version]
+        receiver = self.received_objects.receiver(file)
+        return receiver.request_id if receiver else None
 
     def notified(self) -> list[str]:
         """The subjects of the published notifications."""

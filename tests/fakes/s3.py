@@ -35,6 +35,7 @@ class Bucket:
         self.per_page = 1
         """How many objects a page of a list has."""
         self.tags: dict[tuple[str, str], dict[str, str]] = {}
+        """What GuardDuty writes."""
         self.read: list[tuple[str, str]] = []
         """Keys and versions whose content was read, in order."""
 
@@ -63,10 +64,10 @@ class Bucket:
 
     def _head(self, Key: str, VersionId: str | None, content: bytes) -> Item:
         version = VersionId or str(len(self._versions[Key]))
-        puts = self._put_at[Key]  # none of what a test keeps by itself
-        at = _second(puts[int(version) - 1] if puts else self.clock())
+        # A test can keep an object by itself.
+        at = self._last_modified(Key, int(version)) if self._put_at[Key] else self.clock()
         return {
-            "ContentLength": len(content), "VersionId": version, "LastModified": at,
+            "ContentLength": len(content), "VersionId": version, "LastModified": _second(at),
             "Metadata": self.metadata.get(Key, {}),
         }  # fmt: skip
 
@@ -105,12 +106,15 @@ class Bucket:
         return [
             {
                 "Key": key, "VersionId": str(number), "IsLatest": number == newest and key in self.objects,
-                "LastModified": _second(self.written[key] if number == newest else self._put_at[key][number - 1]),
+                "LastModified": _second(self._last_modified(key, number)),
                 "Size": len(self._versions[key][number - 1]),
                 "ETag": f'"digest{parts if number == newest else ""}"',
             }
             for number in range(newest, 0, -1)
         ]  # fmt: skip
+
+    def _last_modified(self, key: str, number: int) -> datetime:
+        return self.written[key] if number == len(self._versions[key]) else self._put_at[key][number - 1]
 
     def current(self, key: str) -> Item:
         """List an object, without a version."""
@@ -121,11 +125,6 @@ class Bucket:
         version = VersionId or str(len(self._versions[Key]))
         tags = self.tags.get((Key, version), {})
         return {"VersionId": version, "TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]}
-
-    def put_object_tagging(self, *, Key: str, VersionId: str, Tagging: Item, **_: Any) -> Item:
-        self._content("PutObjectTagging", Key, VersionId)
-        self.tags[Key, VersionId] = {tag["Key"]: tag["Value"] for tag in Tagging["TagSet"]}
-        return {}
 
     def delete_object(self, *, Key: str, **_: Any) -> Item:
         """Put a delete marker: the versions stay."""
@@ -206,7 +205,7 @@ class ObjectPages:
 
 
 class ScannedBucket(Bucket):
-    """A bucket with the drop's policy: only clean objects can be read, and only scanned ones tagged."""
+    """A bucket with the drop's policy: only clean objects can be read."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__(clock)
@@ -228,11 +227,6 @@ class ScannedBucket(Bucket):
             self.clock.advance(timedelta(seconds=1))
             self.put_object(Key=Key, Body=self.dropped_next.pop(Key))
         return answer
-
-    def put_object_tagging(self, *, Key: str, VersionId: str, **how: Any) -> Item:
-        if SCAN_TAG not in self.tags.get((Key, VersionId), {}):
-            raise aws_error("PutObjectTagging", "AccessDenied")
-        return super().put_object_tagging(Key=Key, VersionId=VersionId, **how)
 
     def _require_clean(self, operation: str, key: str, version: str | None) -> None:
         self._content(operation, key, version)

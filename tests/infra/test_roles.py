@@ -31,7 +31,7 @@ SEND = {
     ("kms:Decrypt through sqs", "records key"),
     ("kms:GenerateDataKey through sqs", "records key"),
 }
-SCANS = {("s3:GetObjectTagging", "Drop/*")}
+SCANS = {("s3:GetObjectTagging", "Drop/*"), ("s3:GetObjectVersionTagging", "Drop/*")}
 """What the builder needs besides, where the drop is scanned: to see a verdict."""
 SETTINGS = {("ssm:GetParameter", "parameter/{path}/mailboxes/*")}
 CREDENTIALS = {
@@ -83,8 +83,6 @@ ALLOWED = {
         ("s3:GetObjectVersion", "Drop/*"),
         ("s3:ListBucket", "Drop"),
         ("s3:ListBucketVersions", "Drop"),
-        ("s3:GetObjectVersionTagging", "Drop/*"),
-        ("s3:PutObjectVersionTagging", "Drop/*"),
         ("s3:PutObject", "Outbox/messages/*"),
         ("s3:PutObject", "Evidence/requests/*"),
         ("s3:PutObject", "Evidence/receipts/*"),
@@ -121,7 +119,6 @@ ALLOWED = {
         ("dynamodb:Query", "Ledger/index/by_work"),
         ("s3:ListBucket", "Drop"),
         ("s3:ListBucketVersions", "Drop"),
-        ("s3:GetObjectTagging", "Drop/*"),
         ("s3:PutObject", "Evidence/balances/*"),
         ("s3:GetObject", "Evidence/balances/*"),
         ("s3:PutObject", "Evidence/reckonings/*"),

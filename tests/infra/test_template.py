@@ -51,8 +51,6 @@ def test_every_bucket_is_versioned_private_encrypted_and_emptied_in_time(templat
         for rule in bucket["LifecycleConfiguration"]["Rules"]:
             assert rule["Status"] == "Enabled"
             assert rule["ExpirationInDays"]
-            if "TagFilters" in rule:
-                continue  # of a bucket that has a rule for everything, too
             assert rule["NoncurrentVersionExpiration"]
             assert rule["AbortIncompleteMultipartUpload"]
 
@@ -66,11 +64,10 @@ def test_payloads_and_the_audit_trail_are_kept_as_long_as_configured(template: T
         )
         for bucket in BUCKETS
         for rule in template.named(bucket)["LifecycleConfiguration"]["Rules"]
-        if "TagFilters" not in rule
     }  # fmt: skip
     payload = (retention.payload_days, retention.replaced_version_days)
     assert kept == {
-        ("DropBucketName", ""): (retention.payload_days, retention.payload_days - 1),
+        ("DropBucketName", ""): (retention.drop_listed_days, retention.payload_days - retention.drop_listed_days),
         ("OutboxBucketName", ""): payload,
         ("EvidenceBucketName", "requests/"): payload,
         ("EvidenceBucketName", "received/"): payload,
@@ -86,12 +83,34 @@ def test_payloads_and_the_audit_trail_are_kept_as_long_as_configured(template: T
         assert template.named(function)["Environment"]["Variables"]["AUDIT_DAYS"] == str(retention.audit_days)
 
 
-def test_what_was_received_leaves_the_list_of_the_drop_after_a_day_and_keeps_its_versions(template: Template) -> None:
-    rules = template.named("DropBucketName")["LifecycleConfiguration"]["Rules"]
-    [expires] = [rule for rule in rules if "TagFilters" in rule]
-    assert expires["TagFilters"] == [{"Key": "gpcm:received", "Value": "yes"}]
-    assert expires["ExpirationInDays"] == 1
-    assert "NoncurrentVersionExpiration" not in expires
+def test_a_dropped_file_stays_for_a_day_at_least_whatever_becomes_of_it(template: Template) -> None:
+    """The hourly listing has seen a file many times before it is off the list, and the daily one a removed version."""
+    [rule] = template.named("DropBucketName")["LifecycleConfiguration"]["Rules"]
+    assert not {"TagFilters", "Prefix"} & set(rule), "one rule for all"
+    assert rule["ExpirationInDays"] >= 1
+    assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] >= 2
+    expressions = [schedule["ScheduleExpression"] for schedule in template.of_type("Scheduler::Schedule").values()
+                   if json.loads(schedule["Target"]["Input"]) == {"task": "drop"}]  # fmt: skip
+    assert expressions == ["rate(5 minutes)"]
+
+
+@pytest.mark.parametrize(
+    ("payload_days", "listed_days", "expected"),
+    [(1, 7, (1, 2)), (7, 7, (3, 4)), (14, 7, (7, 7)), (30, 7, (7, 23)), (30, 3, (3, 27)), (30, 20, (15, 15))],
+)
+def test_a_dropped_file_is_gone_when_payloads_are_and_a_replaced_one_stays_for_what_is_not_on_the_list(
+    tmp_path: Path, payload_days: int, listed_days: int, expected: tuple[int, int]
+) -> None:
+    days = {"payload_days": payload_days, "drop_listed_days": listed_days}
+    changed = production().retention.model_copy(update=days)
+    template = synthesize(production().model_copy(update={"retention": changed}), tmp_path)
+    [rule] = template.named("DropBucketName")["LifecycleConfiguration"]["Rules"]
+    assert (rule["ExpirationInDays"], rule["NoncurrentVersionExpiration"]["NoncurrentDays"]) == expected
+
+
+def test_by_default_a_replaced_file_stays_as_long_as_the_dead_letter_that_means_it() -> None:
+    retention = production().retention
+    assert retention.payload_days - retention.drop_listed_days > retention.intake_dead_letter_days
 
 
 def test_every_folder_that_a_function_may_write_is_emptied_in_time(template: Template) -> None:
@@ -631,7 +650,7 @@ def test_each_mailbox_is_polled_and_due_work_is_looked_for(template: Template) -
         for settings in template.configuration.mailboxes
     ]
     expected.append(("rate(1 minute)", {"task": "due"}))
-    expected.append(("rate(1 hour)", {"task": "drop"}))
+    expected.append(("rate(5 minutes)", {"task": "drop"}))
     expected.append(("cron(0/5 3-6 * * ? *)", {"task": "reconcile"}))
     expected.append(("cron(0/5 0-2 * * ? *)", {"task": "archive"}))
     assert sorted(tasks, key=str) == sorted(expected, key=str)

@@ -22,10 +22,12 @@ from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.notifications import NotificationStore, to_escalate, to_tell
 from gpconnect_messaging.ledger.precedence import RequestTimes
+from gpconnect_messaging.ledger.received_objects import ReceivedObjects, Receiver
 from gpconnect_messaging.ledger.records import MessageRecord, Origin, RaisedNotification, Received
 from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.stored_names import NotificationType, Status
+from gpconnect_messaging.storage import DropFile, ListedObject
 from infra.local.run import LocalRun
 from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
 from tests.fakes.dynamodb import Table
@@ -95,6 +97,21 @@ def claimed(ledger: Ledger, **changes: Any) -> MessageRecord:
 def at_once(*work: Callable[[], Any]) -> list[Any]:
     with ThreadPoolExecutor(len(work)) as threads:
         return [future.result() for future in [threads.submit(task) for task in work]]
+
+
+def test_of_several_receivers_of_a_document_at_once_one_is_the_first_and_all_are_told_of_it(ledger: Ledger) -> None:
+    received = ReceivedObjects(ledger._client, ledger._table, "drop")
+    file = DropFile(str(uuid.uuid4()), "v1", 1, START)
+    receivers = [Receiver(f"request-{number}", "encounter") for number in range(8)]
+    assert received.mark(file, Receiver()) == Receiver()
+    [first] = set(at_once(*(partial(received.mark, file, receiver) for receiver in receivers)))
+    assert first in receivers
+    assert received.receiver(file) == first
+    assert received.mark(file, Receiver()) == first
+    listed = ListedObject(file.key, file.at, "")
+    assert received.documents_not_received_since([listed]) == []
+    later = replace(listed, at=file.at + timedelta(seconds=1))
+    assert received.documents_not_received_since([listed, later]) == [later]
 
 
 def test_the_tests_table_is_the_deployed_one(local_run: LocalRun) -> None:

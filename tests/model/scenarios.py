@@ -182,8 +182,9 @@ def _expired_document(world: World) -> None:
     """A builder died when it had received the document, which then expired from the drop's list."""
     world.drop("one", folder="one/folder")
     died = world.process("builder")
-    died.on = "dynamodb.put_item"
+    died.on = "dynamodb.get_item"
     world.deliver_intake(died)
+    assert any("RECEIVED" in key for key in world.table.item_keys())
     world.clock.advance(timedelta(days=2))
     world.dropped.delete_object(Key="one/folder/report.pdf")
 
@@ -515,6 +516,17 @@ def _unannounced(world: World) -> None:
     world.drop("encounter", announced=0)
 
 
+def _replaced_unannounced(world: World) -> None:
+    """S3's event of a request was lost, and another request replaced it: only the daily list has it."""
+    world.drop("encounter", folder="out", announced=0, documents=False)
+    world.clock.advance(timedelta(minutes=1))
+    world.drop("another encounter", folder="out", documents=False)
+
+
+def _a_day_later(world: World) -> None:
+    world.clock.advance(timedelta(days=1))
+
+
 def _found_in_the_drop(world: World) -> None:
     """S3's event of a request was lost, and the listing found the request."""
     _unannounced(world)
@@ -533,8 +545,9 @@ def _built(world: World) -> None:
     world.deliver_intake(world.process("builder"))
 
 
-def _left_untagged(world: World) -> None:
-    _died(world, _build, "s3.put_object_tagging")
+def _left_unrecorded(world: World) -> None:
+    """A builder died when it had received the document, and before the ledger had the request."""
+    _died(world, _build, "dynamodb.get_item")
 
 
 def _left_unread(world: World) -> None:
@@ -657,7 +670,11 @@ SCENARIOS = (
     Scenario("an empty drop", "listing", _dropped(lambda _world: None), _list_drop),
     Scenario("a request that was announced", "listing", _dropped(_request, _built), _list_drop),
     Scenario("a request that was not announced", "listing", _dropped(_unannounced), _list_drop),
-    Scenario("a request that is received and not tagged", "listing", _dropped(_request, _left_untagged), _list_drop),
+    Scenario(
+        "a replaced request that was not announced", "listing", _dropped(_replaced_unannounced, _built, _a_day_later),
+        _list_drop,
+    ),
+    Scenario("a document of a request that broke off", "listing", _dropped(_request, _left_unrecorded), _list_drop),
     Scenario("a request that was received and not read", "listing", _dropped(_request, _left_unread), _list_drop),
     Scenario(
         "a document beside a request that does not name it", "listing", _dropped(_request, _built, _document_more),

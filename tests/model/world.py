@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Any, ClassVar, cast
 from unittest.mock import patch
 
-from gpconnect_messaging import assembly, storage
+from gpconnect_messaging import assembly
 from gpconnect_messaging.conformance import broken_requirements
 from gpconnect_messaging.derived_ids import request_again_id
 from gpconnect_messaging.itk3.compose import compose
@@ -122,13 +122,6 @@ def few_shards(number: int = 2) -> Iterator[None]:
     with patch.object(table, "SHARDS", number), ExitStack() as stack:
         for function in functions:
             stack.enter_context(patch.object(function, "__defaults__", (number,)))
-        yield
-
-
-@contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """Let the listing of the drop ask S3 about one object at a time, so that a place is reached in the same order."""
-    with patch.object(storage, "ASKED_AT_ONCE", 1):
         yield
 
 
@@ -562,7 +555,7 @@ class World:
 
     def list_drop(self, process: Process) -> None:
         steps = self._steps(process)
-        with self._life(process), one_at_a_time(), patch.object(self.dropped, "per_page", 20):
+        with self._life(process), patch.object(self.dropped, "per_page", 20):
             steps.list_drop.run()
 
     def escalate(self, process: Process) -> None:
@@ -683,6 +676,11 @@ class World:
         if self.truth.documents_alone or self._not_in_ledger():
             for _ in range(2):  # the first may end a pass that was under way
                 self.clock.advance(SETTLED)
+                self.list_drop(self.process("listing"))
+            self._come_to_rest()
+        if self._not_in_ledger():  # what was replaced or removed is on the daily list only
+            self.clock.advance(timedelta(days=1))
+            for _ in range(2):
                 self.list_drop(self.process("listing"))
             self._come_to_rest()
         self.clock.advance(LATE)

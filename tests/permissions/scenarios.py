@@ -285,7 +285,6 @@ SCENARIOS = (
             "builder": (
                 *("dynamodb:BatchGetItem *", "dynamodb:GetItem *", "dynamodb:PutItem *"),
                 *("s3:GetObject *storagedrop*/*", "s3:GetObjectVersion *storagedrop*/*"),
-                *("s3:GetObjectVersionTagging *", "s3:PutObjectVersionTagging *"),
                 *("s3:PutObject */requests/[*]", "s3:PutObject */receipts/[*]", "s3:PutObject */messages/[*]"),
                 "sqs:SendMessage *SendingWork*",
             ),
@@ -310,11 +309,7 @@ SCENARIOS = (
         "a request that nothing announced is taken in",
         a_request_that_nothing_announced,
         {
-            "poller": (
-                "s3:ListBucket *storagedrop*",
-                "s3:ListBucketVersions *storagedrop*",
-                "s3:GetObjectTagging *storagedrop*",
-            )
+            "poller": ("s3:ListBucket *storagedrop*", "s3:ListBucketVersions *storagedrop*"),
         },
         tasks=(MAILBOX, {"task": "drop"}),
         waits=10,

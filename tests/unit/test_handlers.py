@@ -19,6 +19,7 @@ from gpconnect_messaging import wiring
 from gpconnect_messaging.derivation import IdentifiersSecretError
 from gpconnect_messaging.enabled import Part
 from gpconnect_messaging.ledger.derivation import WrongSecretError
+from gpconnect_messaging.ledger.drop_passes import Listing
 from gpconnect_messaging.ledger.reconciliation import Balance, DropFindings, MailboxBalance
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.ledger.stored_names import Status
@@ -58,7 +59,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
         step = SimpleNamespace(run=lambda: late, every=timedelta(minutes=15))
         monkeypatch.setattr(wiring, canary, lambda _settings, step=step: step)
     monkeypatch.setattr(wiring, "balance_deadline", lambda _settings: SimpleNamespace(late=lambda: late))
-    monkeypatch.setattr(wiring, "drop_passes", lambda _settings: SimpleNamespace(age=lambda _now: late))
+    monkeypatch.setattr(wiring, "drop_passes", lambda _settings: SimpleNamespace(age=lambda _now, _listing="": late))
     disabled = SimpleNamespace(recent=lambda kind: (Part(kind, "a-part", enabled=False),))
     monkeypatch.setattr(wiring, "enabled_parts", lambda _settings: disabled)
     with lambda_runtime(monkeypatch) as runtime:
@@ -189,6 +190,35 @@ def test_due_work_that_fails_is_not_said_to_be_done(
     found = {metric.name for metric in logged(capsys.readouterr().out.splitlines())}
     assert "CanaryAge" in found
     assert "DueWorkDone" not in found
+
+
+@pytest.mark.parametrize(
+    ("hours", "late"),
+    [
+        ({Listing.CURRENT: 2.4, Listing.VERSIONS: 48.9}, []),
+        ({Listing.CURRENT: 2.6, Listing.VERSIONS: 48.9}, [2.6]),
+        ({Listing.CURRENT: 2.4, Listing.VERSIONS: 49.1}, [49.1]),
+        ({Listing.CURRENT: 2.4}, [365 * 24]),
+    ],
+    ids=["neither", "hourly", "daily", "never"],
+)
+def test_a_late_listing_of_the_drop_is_measured_the_hourly_one_and_the_daily_one(
+    load: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    hours: Mapping[Listing, float],
+    late: list[float],
+) -> None:
+    def age(_now: datetime, listing: Listing = Listing.CURRENT) -> timedelta | None:
+        return timedelta(hours=hours[listing]) if listing in hours else None
+
+    monkeypatch.setattr(wiring, "drop_passes", lambda _settings: SimpleNamespace(age=age))
+    sweep = SimpleNamespace(due=list, run=lambda *_: SweepResult())
+    monkeypatch.setattr(wiring, "poller", lambda _settings: (None, sweep))
+    monkeypatch.setattr(wiring, "escalation", lambda _settings: SimpleNamespace(run=lambda *_: EscalationResult()))
+    load("poller").handler({"task": "due"}, Context())
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "DropListingAge" in line]
+    assert [line["DropListingAge"] for line in written] == ([[hour * 3600 for hour in late]] if late else [])
 
 
 OTHER_SECRET = "another secret, such as a new stack makes beside a restored table"

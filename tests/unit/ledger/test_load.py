@@ -1,7 +1,12 @@
 """A message costs the ledger few write units, and no partition is hot at the rates that docs/scale.md states."""
 
+import uuid
+
 import pytest
 
+from gpconnect_messaging.ledger.received_objects import ReceivedObjects, Receiver
+from gpconnect_messaging.storage import DropFile
+from tests.fakes.clock import Clock
 from tests.fakes.ledger_table import INDEXES
 from tests.performance.ledger_load import PARTITION_LIMIT, Tally, tallied
 
@@ -18,6 +23,16 @@ def tally(request: pytest.FixtureRequest) -> tuple[bool, Tally]:
 def test_a_message_costs_few_write_units(tally: tuple[bool, Tally]) -> None:
     held, table = tally
     assert sum(map(table.place, ("the table", *INDEXES))) / MESSAGES <= MOST_UNITS[held]
+
+
+def test_a_received_document_costs_one_write_unit_and_is_in_no_index() -> None:
+    table = Tally()
+    received = ReceivedObjects(table, "ledger", "gpconnect-messaging-prod-storagedrop", Clock())  # type: ignore[arg-type]
+    receiver = Receiver(str(uuid.uuid4()), "0123456789abcdef" * 4)
+    version = "3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY+MTRCxf3vjVBH40Nr8X8gdRQBpUMLUo"
+    received.mark(DropFile("2026/11/22/4711/report.pdf", version, 1, Clock()()), receiver)
+    assert [table.place(place) for place in ("the table", *INDEXES)] == [1, *(0 for _ in INDEXES)]
+    assert table.calls == 1
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,14 @@ import pytest
 
 from gpcm import unannounced
 from gpcm.doctor import Finding, drop_examined, flow_examined, pds_accepts
+from gpconnect_messaging.drop_keys import is_request
+from gpconnect_messaging.ledger.drop_passes import Listing
+from gpconnect_messaging.ledger.received_objects import KNOWN_FOR, Receiver
 from gpconnect_messaging.ledger.reconciliation import DropFindings
 from tests.fakes.faults import aws_error, fail
 from tests.fakes.pds import World
 from tests.identifiers import IDENTIFIERS
+from tests.unit.ledger.events import BUILT
 from tests.unit.operations.an_environment import PlaceInMemory
 
 DEAD = "https://queues/intake-dead"
@@ -28,14 +32,21 @@ def environment() -> PlaceInMemory:
 
 def listed(environment: PlaceInMemory) -> None:
     """Have the drop listed, until an hour ago."""
-    reached = environment.drop_passes.current(environment.now(), HOUR)
-    assert environment.drop_passes.record(replace(reached, done=True), DropFindings(), environment.now())
+    until = environment.now() - HOUR
+    for listing in Listing:
+        reached = environment.drop_passes.current(until, HOUR, listing)
+        assert reached is not None
+        assert environment.drop_passes.record(replace(reached, done=True), DropFindings(), environment.now())
 
 
 def dropped(environment: PlaceInMemory, key: str, *, received: bool = False) -> None:
     version = environment.bucket.put_object(Key=key, Body=b"x")["VersionId"]
-    if received:
-        environment.drop_bucket.mark_received(key, version)
+    if received and is_request(key):
+        request_id = str(environment.identifiers.dropped_request_id("drop", key, version))
+        environment.have(request_id, BUILT, request_id=request_id)
+    elif received:
+        [file] = [file for file in environment.drop_bucket.versions(key) if file.version == version]
+        environment.received_objects.mark(file, Receiver("a request"))
 
 
 def canary(environment: PlaceInMemory) -> None:
@@ -123,6 +134,27 @@ def test_the_object_with_which_guardduty_tries_its_permissions_is_no_document(en
     assert drop_examined(environment).well
 
 
+def test_a_file_so_old_that_its_receiver_is_no_longer_recorded_is_not_looked_at(environment: PlaceInMemory) -> None:
+    dropped(environment, "SMITH/report.pdf")
+    environment.clock.advance(KNOWN_FOR - HOUR)
+    assert not drop_examined(environment).well
+    environment.clock.advance(2 * HOUR)
+    assert drop_examined(environment).well
+
+
+def test_what_was_replaced_or_removed_is_not_looked_at(environment: PlaceInMemory) -> None:
+    dropped(environment, "SMITH/report.pdf")
+    environment.bucket.delete_object(Key="SMITH/report.pdf")
+    environment.clock.advance(2 * HOUR)
+    assert drop_examined(environment).well
+
+
+def test_whoever_may_not_read_the_id_secret_is_told_that_the_drop_was_not_compared(environment: PlaceInMemory) -> None:
+    fail(environment.secrets, "get_secret_value", aws_error("GetSecretValue", "AccessDeniedException"))
+    finding = drop_examined(environment)
+    assert (finding.well, "not compared" in finding.words) == (True, True)
+
+
 def test_what_was_dropped_just_now_may_be_on_its_way(environment: PlaceInMemory) -> None:
     dropped(environment, "SMITH/request.json")
     assert drop_examined(environment).well
@@ -146,6 +178,26 @@ def test_a_listing_that_does_not_go_on_or_never_began_is_named(environment: Plac
     assert not finding.well
     assert "4 hours behind" in finding.words
     assert not found(PlaceInMemory())["listing of the drop"].well
+
+
+@pytest.mark.parametrize(("days", "well"), [(1.9, True), (2.1, False)])
+def test_a_daily_listing_that_does_not_go_on_is_named(environment: PlaceInMemory, days: float, well: bool) -> None:
+    environment.clock.advance(timedelta(days=days))
+    until = environment.now() - HOUR
+    hourly = environment.drop_passes.current(until, HOUR)
+    assert hourly is not None
+    assert environment.drop_passes.record(replace(hourly, done=True), DropFindings(), environment.now())
+    finding = found(environment)["listing of the drop"]
+    assert finding.well is well
+    assert ("replaced and removed ones were not listed since" in finding.words) is not well
+
+
+def test_a_daily_listing_that_never_began_is_named() -> None:
+    environment = PlaceInMemory()
+    hourly = environment.drop_passes.current(environment.now() - HOUR, HOUR)
+    assert hourly is not None
+    assert environment.drop_passes.record(replace(hourly, done=True), DropFindings(), environment.now())
+    assert not found(environment)["listing of the drop"].well
 
 
 # The secret that ids are derived with

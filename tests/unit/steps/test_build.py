@@ -74,13 +74,13 @@ def product() -> Dropping:
 # How a request comes
 
 
-def test_a_dropped_request_is_built_from_its_own_folder_and_tagged_with_its_documents(product: Dropping) -> None:
+def test_a_dropped_request_is_built_from_its_own_folder_and_receives_its_documents(product: Dropping) -> None:
     built = product.drops()
     assert built.status is Status.BUILT
     assert product.queue.take() == [built.message_id]
     assert PDF[:20] not in product.message(built.message_id), "the document is in base64"
-    assert product.received_files() == [("in/one/report.pdf", "1"), (KEY, "1")]
     request_id = product.row(built.message_id).request_id
+    assert product.received_by("in/one/report.pdf") == request_id
     assert product.received() == {request_id}
     assert product.evidence.request(request_id) == product.dropped.objects[KEY]
 
@@ -456,7 +456,7 @@ def test_a_ready_resource_may_lie_in_a_file_beside_the_request(product: Dropping
     built = ready(product, resources=[by_key])
     assert built.status is Status.BUILT
     assert b"194828000" in product.message(built.message_id)
-    assert ("in/one/condition.json", "1") in product.received_files()
+    assert product.received_by("in/one/condition.json") == product.row(built.message_id).request_id
 
 
 def test_a_ready_resource_that_is_not_there_is_refused(product: Dropping, monkeypatch: pytest.MonkeyPatch) -> None:

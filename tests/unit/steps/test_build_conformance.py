@@ -25,8 +25,9 @@ def reasons(mailbox: MailboxSettings, **changes: Any) -> list[str]:
     """What the builder refuses a sample request for, before it claims or stores anything."""
     nothing = cast("Any", None)
     builder = Builder(
-        drop=DropBucket(nothing, "drop"), outbox=nothing, evidence=nothing, ledger=nothing, mailboxes=nothing,
-        send_queue=nothing, notifier=nothing, numbers=NumberRange.TEST, identifiers=IDENTIFIERS, now=lambda: CREATED_AT,
+        drop=DropBucket(nothing, "drop"), received=nothing, outbox=nothing, evidence=nothing, ledger=nothing,
+        mailboxes=nothing, send_queue=nothing, notifier=nothing, numbers=NumberRange.TEST, identifiers=IDENTIFIERS,
+        now=lambda: CREATED_AT,
     )  # fmt: skip
     request = a_request(f"consultation-report-{mailbox.specification}", **changes)
     report = OpenedFile(key="report.pdf", version="1", size=50_000, at=CREATED_AT, content_type="application/pdf")

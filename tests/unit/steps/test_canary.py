@@ -80,7 +80,7 @@ class Functions:
             "escalation": SimpleNamespace(run=lambda *_: EscalationResult()),
             "enabled_parts": SimpleNamespace(recent=lambda _kind: ()),
             "balance_deadline": SimpleNamespace(late=timedelta),
-            "drop_passes": SimpleNamespace(age=lambda _now: timedelta(hours=1)),
+            "drop_passes": SimpleNamespace(age=lambda _now, _listing="": timedelta(hours=1)),
         }  # fmt: skip
         for name, step in steps.items():
             monkeypatch.setattr(wiring, name, lambda _settings, step=step: step)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpconnect_messaging.ledger.received_objects import KNOWN_FOR
 from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.waiting import NotReadyError, require_ready
@@ -221,6 +222,43 @@ def test_no_message_ever_carries_another_encounters_report(
         assert label in built, "it waits for ever"
         if built[label].message_id in folder.stored_messages:
             assert folder.carries(built[label], label[1])
+
+
+LONG_AGO = KNOWN_FOR + timedelta(days=2)
+
+
+def forget_receivers(folder: OneFolder) -> None:
+    """DynamoDB removes what has expired."""
+    for pk, sk in folder.table.item_keys():
+        if sk.startswith("RECEIVED#"):
+            folder.table.delete_item(Key={"pk": {"S": pk}, "sk": {"S": sk}})
+
+
+def test_a_report_that_is_too_old_to_know_whose_it_is_is_refused_not_sent(folder: OneFolder) -> None:
+    folder.has_sent("A", ago=LONG_AGO)
+    forget_receivers(folder)
+    folder.request("B")
+    assert "was put more than 60 days ago" in folder.why(folder.build_after_the_wait("B"))
+    assert folder.received_by("in/report.pdf") is None
+
+
+def test_the_own_report_takes_the_place_of_one_that_is_too_old_to_know_whose_it_is(folder: OneFolder) -> None:
+    folder.has_sent("A", ago=LONG_AGO)
+    forget_receivers(folder)
+    folder.request("B")
+    with pytest.raises(NotReadyError):
+        folder.build("B")
+    folder.clock.advance(30 * SECOND)
+    folder.file("B")
+    assert folder.carries(folder.build("B"), "B")
+
+
+def test_a_leaflet_that_requests_on_the_queue_share_may_be_old(folder: OneFolder) -> None:
+    folder.file("leaflet")
+    folder.clock.advance(LONG_AGO)
+    documents = request_data(SAMPLE)["documents"]
+    documents[0]["key"] = "in/report.pdf"
+    assert folder.carries(folder.asks(documents=documents), "leaflet")
 
 
 def test_of_the_files_before_the_second_of_the_request_only_the_last_can_be_meant(folder: OneFolder) -> None:

@@ -8,6 +8,7 @@ import pytest
 from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.replay.policy import ResendMode
 from tests.examples import REQUESTS, request_data
+from tests.fakes.product import Steps
 from tests.model.effects import Watched
 from tests.model.world import Dropped, World
 
@@ -59,11 +60,13 @@ def test_a_request_that_broke_off_finds_the_report_that_expired_meanwhile(world:
     world.drop("enc-A", folder="out")
     [event] = world.queue.intake
     struck = world.process("builder")
-    struck.on = "dynamodb.put_item"
+    struck.on = "dynamodb.get_item"
     world.deliver_intake(struck)
     assert struck.dead
     assert isinstance(event, Dropped)
-    assert ("out/report.pdf", "1") in world.dropped.tags, "it was received"
+    steps = Steps(world.around)
+    [report] = steps.drop.versions("out/report.pdf")
+    assert steps.received_objects.receiver(report) is not None, "it was received"
     assert world.records() == []
     world.clock.advance(timedelta(days=3))
     world.dropped.delete_object(Key="out/report.pdf")

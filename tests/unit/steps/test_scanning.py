@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.drop_keys import RECEIVED
 from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.scan_results import SCAN_TAG
 from gpconnect_messaging.steps.message_pipeline import BuildResult
@@ -17,6 +16,7 @@ from gpconnect_messaging.steps.waiting import NotReadyError
 from tests.examples import REQUESTS, request_data
 from tests.fakes.product import Product
 from tests.fakes.s3 import ScannedBucket
+from tests.identifiers import IDENTIFIERS
 
 PATIENCE = timedelta(minutes=45)
 SAMPLE = "consultation-report-2.0-attachments"
@@ -42,7 +42,7 @@ class ScannedProduct(Product):
         self.folder = REQUESTS / SAMPLE
         for file in sorted(self.folder.iterdir()):
             self.dropped.put_object(Key=f"a/{file.name}", Body=file.read_bytes())
-        scan = MalwareScan(drop=self.drop, patience=PATIENCE, now=self.clock)
+        scan = MalwareScan(drop=self.drop, received=self.received_objects, patience=PATIENCE, now=self.clock)
         self.builder = replace(self.builder, scanned=scan)
         self.arrived = self.clock()
 
@@ -87,9 +87,12 @@ def test_each_document_is_waited_for_and_then_the_message_is_built(product: Scan
         product.scanned(CLEAN, key)
         waited += 1
     assert waited > 2
-    assert product.receives().status is Status.BUILT
+    built = product.receives()
+    assert built.status is Status.BUILT
     for key in product.keys:
-        assert {(SCAN_TAG, CLEAN), RECEIVED} <= product.dropped.tags[key, "1"].items(), "neither tag undoes the other"
+        assert product.dropped.tags[key, "1"] == {SCAN_TAG: CLEAN}, "only GuardDuty writes tags"
+        received_by = None if key == "a/request.json" else product.row(built.message_id).request_id
+        assert product.received_by(key) == received_by
 
 
 def test_the_documents_of_a_queued_request_are_waited_for_too(product: ScannedProduct) -> None:
@@ -120,6 +123,7 @@ def test_what_has_no_verdict_in_time_is_refused_and_told(product: ScannedProduct
     assert product.notified() == ["A request could not be scanned for malware"]
     product.scanned(CLEAN, unscanned)
     assert product.receives() == built, "a verdict that comes later changes nothing by itself"
+    assert not is_found_by_the_listing(product, unscanned)
 
 
 @pytest.mark.parametrize("verdict", BAD)
@@ -144,8 +148,8 @@ def test_what_is_not_clean_is_refused_told_and_copied_nowhere(product: ScannedPr
     kept = f"requests/{built.message_id}.json.gz" in product.bucket.objects
     assert kept is (bad != "a/request.json"), "what is itself bad stays where it is"
     assert bad in product.dropped.objects
-    tags = product.dropped.tags[bad, "1"].items()
-    assert {(SCAN_TAG, verdict), RECEIVED} <= tags, "no list takes it for forgotten"
+    assert product.dropped.tags[bad, "1"] == {SCAN_TAG: verdict}
+    assert not is_found_by_the_listing(product, bad), "no list takes it for forgotten"
 
 
 @pytest.mark.parametrize("verdicts", [("FAILED", "THREATS_FOUND"), ("THREATS_FOUND", "FAILED")])
@@ -196,6 +200,14 @@ def test_a_document_that_expired_since_this_request_received_it_is_found_with_it
     assert built.status is (Status.BUILT if verdict == CLEAN else Status.INVALID)
 
 
+def is_found_by_the_listing(product: ScannedProduct, key: str) -> bool:
+    """Whether the listing takes an object for an unannounced request, or for a document that no request names."""
+    product.clock.advance(timedelta(hours=2))
+    found = product.list_drop.run()
+    document_id = IDENTIFIERS.digest("dropped document", key).hex()[:16]
+    return bool(found.requests_unannounced) or document_id in found.document_ids
+
+
 def ends(*_: object) -> Any:
     """Stand for a builder whose process ends after it has found the documents, and before it has claimed them."""
     raise OSError("ended")
@@ -208,6 +220,19 @@ def test_a_document_that_another_request_received_and_its_sender_removed_is_not_
     built = product.receives_whole()
     assert built.status is Status.INVALID
     assert product.reasons(built) == ["documents[0].key: names no file in the drop bucket (letter case counts)"]
+
+
+def test_a_document_that_is_found_clean_later_is_its_patients_and_no_others(product: ScannedProduct) -> None:
+    product.scanned(CLEAN, *product.keys)
+    product.scanned("FAILED", "a/wound.png")
+    product.receives()
+    product.scanned(CLEAN, "a/wound.png")
+    product.clock.advance(timedelta(minutes=1))
+    product.dropped.put_object(Key="a/request.json", Body=product.dropped.objects["a/request.json"] + b" ")
+    product.scanned(CLEAN, "a/request.json", version="2")
+    built = product.builder.dropped("drop", "a/request.json", "2", product.clock(), "")
+    assert built.status is Status.BUILT
+    assert product.received_by("a/wound.png") == product.row(built.message_id).request_id
 
 
 def test_a_held_request_is_released_only_from_versions_that_are_clean() -> None:

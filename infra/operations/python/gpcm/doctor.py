@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gpcm.environment import OperatorEnvironment, OperatorEnvironmentError
 from gpcm.unannounced import look
 from gpconnect_messaging.enabled import PartKind
+from gpconnect_messaging.ledger.drop_passes import Listing
 from gpconnect_messaging.mailboxes.directory import CredentialsError, UnknownMailboxError
 from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
 from gpconnect_messaging.mesh.errors import Authentication, MeshError
@@ -208,6 +209,7 @@ def _canary(environment: OperatorEnvironment) -> tuple[bool, str]:
 
 
 _LISTED_EVERY = timedelta(hours=1)
+_VERSIONS_LATE = timedelta(days=2)
 
 
 def _listing(environment: OperatorEnvironment) -> tuple[bool, str]:
@@ -220,12 +222,29 @@ def _listing(environment: OperatorEnvironment) -> tuple[bool, str]:
     if behind > 2 * _LISTED_EVERY:
         hours = behind / timedelta(hours=1)
         return False, f"{words}: {hours:.0f} hours behind. Unannounced requests are not found: see the poller's log."
+    versions = environment.drop_passes.last(Listing.VERSIONS)
+    if versions is None or environment.now() - settled - versions.reached > _VERSIONS_LATE:
+        until = f" since {versions.reached:%d %b %H:%M} UTC" if versions else ""
+        return False, f"{words}; replaced and removed ones were not listed{until}: see the poller's log."
     return True, words
 
 
 def _dropped(environment: OperatorEnvironment) -> tuple[bool, str]:
     settled = timedelta(seconds=environment.settings.drop_settled_seconds)
-    unannounced = look(environment.drop_bucket, environment.now(), settled)
+    try:
+        identifiers = environment.identifiers
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDeniedException":
+            raise
+        return True, "not compared, since you may not read the id secret; the listing compares them every hour"
+    unannounced = look(
+        environment.drop_bucket,
+        environment.received_objects,
+        environment.drop_passes,
+        identifiers,
+        environment.now(),
+        settled,
+    )
     number = unannounced.looked_at
     scope = f"of {number}" if unannounced.all else f"of the first {number}, in key order,"
     words = [

@@ -1,6 +1,6 @@
-"""Finds files in the drop bucket that were not received, from S3's list, as the hourly listing does.
+"""Finds files in the drop bucket that were not received, from S3's list of versions, as the daily listing does.
 
-The builder tags the files that it has received. Keys are not shown: senders choose them, and they can name a person.
+Keys are not shown: senders choose them, and they can name a person.
 """
 
 from collections.abc import Sequence
@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
 
+from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.drop_keys import is_request
+from gpconnect_messaging.ledger.drop_passes import DropPasses
+from gpconnect_messaging.ledger.received_objects import KNOWN_FOR, ReceivedObjects
 from gpconnect_messaging.storage import DropBucket, ListedObject
 
-MOST_LOOKED_AT = 1_000
-"""The most objects whose tags are read: more would take too long, and the hourly listing reads all."""
+MOST_LOOKED_AT = 10_000
+"""The most objects that are compared with the ledger: more would take too long, and the listing reads all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unannounced:
-    """The drop times of requests and documents without a tag, among `looked_at` objects, which may be `all`."""
+    """The drop times of requests and documents not received, among `looked_at` objects, which may be `all`."""
 
     requests: tuple[datetime, ...]
     documents: tuple[datetime, ...]
@@ -25,15 +28,28 @@ class Unannounced:
     all: bool
 
 
-def look(drop: DropBucket, now: datetime, settled: timedelta) -> Unannounced:
-    """Check the files that were dropped longer ago than `settled`. Raises StorageError."""
-    old = (file for file in chain.from_iterable(drop.pages()) if file.at <= now - settled)
+def look(
+    drop: DropBucket,
+    received: ReceivedObjects,
+    passes: DropPasses,
+    identifiers: Identifiers,
+    now: datetime,
+    settled: timedelta,
+) -> Unannounced:
+    """Check the current files that were dropped longer ago than `settled`. Raises UnreadError."""
+    listed = chain.from_iterable(page for page, _, _ in drop.pages())
+    old = (file for file in listed if file.current and now - KNOWN_FOR < file.at <= now - settled)
     files = list(islice(old, MOST_LOOKED_AT + 1))
     looked_at = files[:MOST_LOOKED_AT]
-    not_received = drop.not_received(looked_at)
+    requests = {
+        str(identifiers.dropped_request_id(drop.name, file.key, file.version)): file
+        for file in looked_at
+        if is_request(file.key)
+    }
+    known = passes.known_requests(requests)
     return Unannounced(
-        requests=_times([file for file in not_received if is_request(file.key)]),
-        documents=_times([file for file in not_received if not is_request(file.key)]),
+        requests=_times([file for request_id, file in requests.items() if request_id not in known]),
+        documents=_times(received.documents_not_received([file for file in looked_at if not is_request(file.key)])),
         looked_at=len(looked_at),
         all=len(files) <= MOST_LOOKED_AT,
     )

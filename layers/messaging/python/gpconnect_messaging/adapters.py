@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gpconnect_messaging.ledger.drop_passes import DropPasses
     from gpconnect_messaging.ledger.events import LedgerEvent
     from gpconnect_messaging.ledger.notifications import NotificationStore
+    from gpconnect_messaging.ledger.received_objects import ReceivedObjects
     from gpconnect_messaging.ledger.records import MessageRecord
     from gpconnect_messaging.ledger.store import Ledger
     from gpconnect_messaging.mailboxes.connections import MeshConnections
@@ -128,6 +129,14 @@ class IntakeAdapters(Adapters[IntakeS]):
         from gpconnect_messaging.storage import DropBucket
 
         return DropBucket(self.client("s3"), self.settings.drop_bucket)
+
+    @cached_property
+    def received_objects(self) -> "ReceivedObjects":
+        """The record of which request received a document."""
+        from gpconnect_messaging.ledger.received_objects import ReceivedObjects
+
+        settings = self.settings
+        return ReceivedObjects(self.client("dynamodb"), settings.ledger_table, settings.drop_bucket, self.now)
 
     @cached_property
     def evidence(self) -> "Evidence":

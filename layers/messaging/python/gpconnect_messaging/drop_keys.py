@@ -9,9 +9,6 @@ EVENT_PATTERN = ({"equals-ignore-case": REQUEST_FILE}, {"suffix": {"equals-ignor
 JSONATA_CONDITION = f"$lowercase($split($states.input.Key, '/')[-1]) = '{REQUEST_FILE}'"
 """The rule as a state machine takes it, of the key of a listed object."""
 
-RECEIVED = ("gpcm:received", "yes")
-"""The tag, name and value, of a dropped object that the builder has received: it need not be listed any longer."""
-
 
 def is_request(key: str) -> bool:
     """Say whether an object's key is a request's."""

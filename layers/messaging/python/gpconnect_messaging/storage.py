@@ -6,17 +6,16 @@ Outbox and evidence keys contain only ids. Senders choose the keys in the drop, 
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from gpconnect_messaging.compression import Damaged, compressed, compressor, inflated
-from gpconnect_messaging.drop_keys import RECEIVED, REQUEST_FILE, is_request
+from gpconnect_messaging.drop_keys import REQUEST_FILE, is_request
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.scan_results import SCAN_TAG, VALIDATION_OBJECT
 from gpconnect_messaging.stated_times import read_stated
@@ -38,11 +37,6 @@ _LONGEST_KEY = 1024
 _RECEIVED_PART = 5 * 1024 * 1024
 # The last is S3's answer to an impossible version id.
 _MISSING = {"404", "NoSuchKey", "NoSuchVersion", "InvalidArgument"}
-_MOST_TAGS = 10
-RECEIVED_AS = "gpcm:received-as"
-"""The tag that names the request that received a version; see `_mark`."""
-ASKED_AT_ONCE = 8
-"""How many objects' tags are read at the same time."""
 
 
 class NotThereError(Exception):
@@ -54,10 +48,6 @@ class StorageError(Exception):
 
     Replaces botocore's error, whose text repeats the key, which can name a patient.
     """
-
-
-class DeniedError(StorageError):
-    """A policy denies access to an object, perhaps only to this one."""
 
 
 class DamagedMessageError(Exception):
@@ -87,22 +77,16 @@ class DropFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
-    """The request that received an object, and the encounter's key; both empty where no request did."""
-
-    request_id: str = ""
-    encounter_key: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ListedObject:
-    """An object of the drop bucket as S3 lists it. The sender chose the key, which can name a person."""
+    """An object version of the drop bucket as S3 lists it. The sender chose the key, which can name a person."""
 
     key: str = field(repr=False)
     at: datetime
     """S3's LastModified (UTC): for a multipart upload, the time when it began."""
-    version: str = ""
-    """The version id, where it is not the newest version."""
+    version: str
+    """Empty where S3 lists current objects, without versions."""
+    current: bool = True
+    """Whether the version was neither replaced nor removed."""
     in_parts: bool = False
     """Whether it was a multipart upload."""
 
@@ -114,7 +98,7 @@ class ListedObject:
 
 
 class DropBucket:
-    """Reads dropped objects, and tags the received ones."""
+    """Reads and lists dropped objects."""
 
     def __init__(self, client: "S3Client", bucket: str) -> None:
         self._client = client
@@ -143,33 +127,6 @@ class DropBucket:
         body: Iterable[bytes] = self._get(file.key, file.version)["Body"].iter_chunks(_CHUNK)
         return body
 
-    def mark_received(self, key: str, version: str, receiver: Receiver = Receiver()) -> Receiver | None:
-        """Tag a version as received by a request, keeping other tags; a lifecycle rule then expires the version.
-
-        Returns the receiver that was first: this request or an earlier one. None where no tag was written, because the
-        version was removed meanwhile or has no room for two more tags. Raises StorageError.
-        """
-        try:
-            tags = self._tagging(key, version)[1]
-            if (earlier := self._receiver(key, version, tags)) is not None:
-                return earlier
-            marked = {**tags, **dict([RECEIVED]), RECEIVED_AS: self._mark(key, version, receiver)}
-            if not version or len(marked) > _MOST_TAGS:
-                return None
-            tag_set = [{"Key": name, "Value": value} for name, value in marked.items()]
-            self._client.put_object_tagging(
-                Bucket=self._bucket, Key=key, VersionId=version,
-                Tagging={"TagSet": tag_set},  # type: ignore[typeddict-item]
-            )  # fmt: skip
-        except NotThereError:
-            return None
-        except ClientError as error:
-            meaning = _meaning(error)
-            if not isinstance(meaning, NotThereError):
-                raise meaning from None
-            return None
-        return receiver
-
     def scan(self, key: str, version: str | None = None) -> tuple[str, str | None]:
         """Return a version (the latest, or `version`) and the result of the malware scan.
 
@@ -181,42 +138,16 @@ class DropBucket:
             raise StorageError("S3 returns no version of an object: the drop bucket has no versioning")
         return scanned, tags.get(SCAN_TAG)
 
-    def is_received(self, key: str) -> bool:
-        """Return whether an object's newest version was received. Raises NotThereError, StorageError."""
-        version, tags = self._tagging(key, None)
-        return self._receiver(key, version, tags) is not None
-
-    def not_received(self, listed: Sequence[ListedObject]) -> list[ListedObject]:
-        """Return the dropped objects whose newest version was not received. Raises StorageError.
-
-        An object that was removed since the listing is left out. An object that a policy denies is included, so that
-        it does not hide others.
-        """
-        with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-            not_received = list(pool.map(self._is_not_received, listed))
-        return [item for item, included in zip(listed, not_received, strict=True) if included]
-
-    def _is_not_received(self, listed: ListedObject) -> bool:
-        if listed.key == VALIDATION_OBJECT:
-            return False
-        try:
-            return not self.is_received(listed.key)
-        except NotThereError:
-            return False
-        except DeniedError:
-            return True
-
-    def pages(self, after: str = "") -> Iterator[list[ListedObject]]:
-        """List the current objects in pages, starting after a key."""
+    def current_pages(self, after: str = "") -> Iterator[tuple[list[ListedObject], str, str]]:
+        """List the current objects in pages, without versions, as `pages` does; the last value is empty."""
         start = {"StartAfter": after} if after else {}
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, **start):  # type: ignore[arg-type]
-            if contents := page.get("Contents"):
-                yield [_listed(item) for item in contents]
+            if contents := page.get("Contents", ()):
+                listed = [_listed(item) for item in contents if item["Key"] != VALIDATION_OBJECT]
+                yield listed, contents[-1]["Key"], ""
 
-    def pages_of_replaced(
-        self, after: str = "", after_version: str = ""
-    ) -> Iterator[tuple[list[ListedObject], str, str]]:
-        """List the replaced and removed versions in pages, with the end of the page; start after an end.
+    def pages(self, after: str = "", after_version: str = "") -> Iterator[tuple[list[ListedObject], str, str]]:
+        """List all versions in pages, also replaced and removed ones, with the end of the page; start after an end.
 
         An end is a key and, where the page ends within the key's versions, a version.
         """
@@ -225,14 +156,14 @@ class DropBucket:
         for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, **markers):  # type: ignore[arg-type]
             versions = page.get("Versions", [])
             after = page.get("NextKeyMarker") or (versions[-1]["Key"] if versions else after)
-            replaced = [replace(_listed(item), version=item["VersionId"]) for item in versions if not item["IsLatest"]]
-            yield replaced, after, page.get("NextVersionIdMarker", "")
+            listed = [_listed(item) for item in versions if item["Key"] != VALIDATION_OBJECT]
+            yield listed, after, page.get("NextVersionIdMarker", "")
 
     def requests_in(self, folder: str) -> list[ListedObject]:
         """List the versions of a folder's request, also replaced and removed ones, that S3 returns in one page."""
         for prefix in (folder, f"{folder}{REQUEST_FILE}"):
             page = self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
-            listed = [replace(_listed(item), version=item["VersionId"]) for item in page.get("Versions", ())]
+            listed = [_listed(item) for item in page.get("Versions", ())]
             requests = [item for item in listed if is_request(item.key)]
             if requests or not page.get("IsTruncated"):
                 return requests
@@ -242,9 +173,9 @@ class DropBucket:
         """Return the current version; None where the object was removed or never existed."""
         return next((item["VersionId"] for item in self._versions_of(key) if item["IsLatest"]), None)
 
-    def newest_version(self, key: str) -> str | None:
+    def newest_version(self, key: str) -> DropFile | None:
         """Return the newest version that holds content, even if it was removed; None where there is none."""
-        return next((item["VersionId"] for item in self._versions_of(key)), None)
+        return next(self.versions(key), None)
 
     def versions(self, key: str) -> Iterator[DropFile]:
         """List the versions of a file that hold content, newest first."""
@@ -255,31 +186,6 @@ class DropBucket:
         # S3 lists a key before longer keys that begin with it, and the newest version of a key first.
         page = self._client.list_object_versions(Bucket=self._bucket, Prefix=key)
         return (version for version in page.get("Versions", ()) if version["Key"] == key)
-
-    def receiver(self, key: str, version: str) -> Receiver | None:
-        """Return the request that received a version; None where no request did. Raises NotThereError."""
-        return self._receiver(key, version, self._tagging(key, version)[1])
-
-    def received_version(self, key: str, request_id: str) -> str | None:
-        """Return the removed version that this request received; None where there is none.
-
-        A version that another request received may be another patient's, and an object that a sender removed stays
-        removed.
-        """
-        version = self.newest_version(key)
-        receiver = self.receiver(key, version) if version else None
-        return version if receiver and receiver.request_id == request_id else None
-
-    def _receiver(self, key: str, version: str, tags: Mapping[str, str]) -> Receiver | None:
-        """Read the receiver from the tags; None where the mark is of another object: S3 copies tags with an object."""
-        receiver = Receiver(*tags.get(RECEIVED_AS, "").partition(":")[0].split("/")[:2])
-        is_valid = RECEIVED in tags.items() and tags.get(RECEIVED_AS) == self._mark(key, version, receiver)
-        return receiver if is_valid else None
-
-    def _mark(self, key: str, version: str, receiver: Receiver) -> str:
-        """Return the tag's value: the receiver, and a digest that binds it to this version of this object."""
-        request = "/".join(filter(None, (receiver.request_id, receiver.encounter_key)))
-        return f"{request}:{_digest(json.dumps([self._bucket, key, version, request]).encode())}"
 
     def _tagging(self, key: str, version: str | None) -> tuple[str, dict[str, str]]:
         which = {"VersionId": version} if version else {}
@@ -421,7 +327,9 @@ def whole_second(at: datetime) -> datetime:
 
 def _listed(item: Any) -> ListedObject:
     # S3 appends the number of parts to the ETag of a multipart upload, whose time is when the upload began.
-    return ListedObject(item["Key"], item["LastModified"], in_parts="-" in item.get("ETag", "-"))
+    in_parts = "-" in item.get("ETag", "-")
+    version, current = item.get("VersionId", ""), item.get("IsLatest", True)
+    return ListedObject(item["Key"], item["LastModified"], version, current, in_parts)
 
 
 _ARRIVED = "arrived"
@@ -700,5 +608,4 @@ def _meaning(error: ClientError) -> Exception:
     code = error.response["Error"]["Code"]
     if code in _MISSING:
         return NotThereError("no such object")
-    kind = DeniedError if code == "AccessDenied" else StorageError
-    return kind(f"{error.operation_name}: {code}")
+    return StorageError(f"{error.operation_name}: {code}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from gpconnect_messaging import fast_times
 from gpconnect_messaging.adapters import BuilderAdapters, PollerAdapters, SenderAdapters
 from gpconnect_messaging.metrics import measurements
 from gpconnect_messaging.queues import IntakeQueue, queue_url
@@ -51,13 +52,15 @@ def builder(settings: BuilderSettings) -> "Builder":
     adapters = _of_builder(settings)
     patience = timedelta(seconds=settings.scan_patience_seconds)
     pds = _pds(settings)
+    drop, received = adapters.drop_bucket, adapters.received_objects
     return Builder(
         identifiers=_identifiers(adapters),
         lookup=Lookup(evidence=adapters.evidence, directory=pds) if settings.pds_url else registration_from_request,
-        scanned=MalwareScan(drop=adapters.drop_bucket, patience=patience) if patience else unscanned,
+        scanned=MalwareScan(drop=drop, received=received, patience=patience) if patience else unscanned,
         document_wait=timedelta(seconds=settings.document_wait_seconds),
         gate=gate,
-        drop=adapters.drop_bucket,
+        drop=drop,
+        received=received,
         outbox=adapters.outbox,
         evidence=adapters.evidence,
         ledger=adapters.ledger,
@@ -186,18 +189,20 @@ def drop_passes(settings: PollerSettings) -> "DropPasses":
 
 
 def list_drop(settings: PollerSettings) -> "ListDrop":
-    """Create the step that lists the drop, only when the task runs: once an hour."""
-    from gpconnect_messaging.steps.list_drop import ListDrop
+    """Create the step that lists the drop, only when the task runs."""
+    from gpconnect_messaging.steps.list_drop import HOURLY, ListDrop
 
-    adapters = _of_poller(settings)
+    adapters, settled = _of_poller(settings), timedelta(seconds=settings.drop_settled_seconds)
     return ListDrop(
         drop=adapters.drop_bucket,
+        received=adapters.received_objects,
         evidence=adapters.evidence,
         identifiers=adapters.identifiers,
         passes=adapters.drop_passes,
         intake_queue=adapters.intake_queue,
         notifier=adapters.notifier,
-        settled=timedelta(seconds=settings.drop_settled_seconds),
+        settled=settled,
+        every=min(settled, HOURLY),  # the local run, whose objects settle in seconds, does not wait for an hour
     )
 
 
@@ -233,6 +238,8 @@ def enabled_parts(settings: PollerSettings) -> "EnabledParts":
 @cache
 def _client(service: str) -> Any:
     """Return one shared client: every further client costs cold-start time and connections."""
+    if boto3.DEFAULT_SESSION is None:
+        boto3.setup_default_session(botocore_session=fast_times.session())
     create: Any = boto3.client  # the stubs accept only literal service names
     return create(service, config=_CONFIG)
 

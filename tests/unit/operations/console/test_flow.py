@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from gpcm.console.flow import ASKED_AGAIN, FlowWatch
+from gpconnect_messaging.ledger.drop_passes import Listing
 from gpconnect_messaging.ledger.reconciliation import DropFindings
 from tests.identifiers import IDENTIFIERS
 from tests.unit.operations.an_environment import PlaceInMemory
@@ -24,8 +25,10 @@ def a_console() -> Console:
     console.cache.refresh()
     come_through(console.environment)
     passes = console.environment.drop_passes
-    reached = passes.current(console.environment.now(), timedelta(hours=1))
-    assert passes.record(replace(reached, done=True), DropFindings(), console.environment.now())
+    for listing in Listing:
+        reached = passes.current(console.environment.now(), timedelta(hours=1), listing)
+        assert reached is not None
+        assert passes.record(replace(reached, done=True), DropFindings(), console.environment.now())
     console.environment.derivation_guard.check(IDENTIFIERS)
     return console
 

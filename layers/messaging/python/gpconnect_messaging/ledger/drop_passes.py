@@ -27,12 +27,12 @@ _DROP = "DROP"
 
 
 class Listing(StrEnum):
-    """The object versions that a pass lists; the value is the sort key of the pass."""
+    """What a pass lists; the value is the sort key of the pass."""
 
-    NEWEST = "PASS"
-    """The newest versions of objects that are not deleted."""
-    REPLACED = "REPLACED"
-    """The versions that a newer version or a delete marker hides."""
+    CURRENT = "PASS"
+    """The current objects, without versions."""
+    VERSIONS = "VERSIONS"
+    """All versions, also those that were replaced or removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class DropPass:
 
     since: datetime
     until: datetime
-    listing: Listing = Listing.NEWEST
+    listing: Listing = Listing.CURRENT
     after: str = field(default="", repr=False)
     after_version: str = ""
     documents_again: bool = False
@@ -67,31 +67,36 @@ class DropPass:
 class DropPasses(EncounterTable):
     """The stored passes and findings; may raise ClientError for faults of DynamoDB itself."""
 
-    def current(self, now: datetime, settled: timedelta, listing: Listing = Listing.NEWEST) -> DropPass:
-        """Return the pass in progress, or the next one, which starts where the last one ended."""
-        last, until = self.last(listing), now - settled
+    def current(self, until: datetime, every: timedelta, listing: Listing = Listing.CURRENT) -> DropPass | None:
+        """Return the pass in progress, or the next one, which starts where the last one ended and ends at `until`.
+
+        None where the next pass would cover less time than `every`.
+        """
+        last = self.last(listing)
         if last is None:
-            return DropPass(listing=listing, since=until - FIRST_WINDOW, until=until)
+            return DropPass(since=until - FIRST_WINDOW, until=until, listing=listing)
         if not last.done:
             return last
+        if until - last.until < every:
+            return None
         again, revision = last.put_off, last.revision
-        return DropPass(listing=listing, since=last.until, until=until, documents_again=again, revision=revision)
+        return DropPass(since=last.until, until=until, listing=listing, documents_again=again, revision=revision)
 
-    def last(self, listing: Listing = Listing.NEWEST) -> DropPass | None:
+    def last(self, listing: Listing = Listing.CURRENT) -> DropPass | None:
         """Return the pass in progress or the last one; None without a pass."""
         item = self._get(_DROP, listing)
-        return _pass(item) if item else None
+        return _pass(item, listing) if item else None
 
-    def age(self, now: datetime) -> timedelta | None:
+    def age(self, now: datetime, listing: Listing = Listing.CURRENT) -> timedelta | None:
         """Return how long ago the drop was completely listed; None where it was never listed."""
-        last = self.last()
+        last = self.last(listing)
         return now - last.reached if last else None
 
     def record(self, reached: DropPass, found: DropFindings, at: datetime) -> bool:
         """Record the progress of a pass with the new findings; False where another run has recorded meanwhile."""
         values: Item = {
             "pk": _DROP,
-            "sk": reached.listing,
+            "sk": reached.listing.value,
             "since": text(reached.since),
             "documents_again": reached.documents_again,
             "until": text(reached.until),
@@ -123,14 +128,14 @@ class DropPasses(EncounterTable):
         """Read the findings of a day (UTC)."""
         return read_findings(self._get(f"DROP#{day}", "FOUND"))
 
-    def counted(self, document_id: str) -> bool:
-        """Whether a document without a request was counted before."""
-        return self._get(f"DROPPED#{document_id}", "FOUND") is not None
+    def counted(self, object_id: str) -> bool:
+        """Whether an unannounced request, or a document without one, was counted before."""
+        return self._get(f"DROPPED#{object_id}", "FOUND") is not None
 
-    def count(self, document_ids: Sequence[str], at: datetime) -> None:
-        """Record documents without a request, so that no later pass counts them again."""
-        for document_id in document_ids:
-            self._put_item({"pk": f"DROPPED#{document_id}", "sk": "FOUND", **self._expiry(at)})
+    def count(self, object_ids: Sequence[str], at: datetime) -> None:
+        """Record requests and documents, so that no later pass of either listing counts them again."""
+        for object_id in object_ids:
+            self._put_item({"pk": f"DROPPED#{object_id}", "sk": "FOUND", **self._expiry(at)})
 
 
 def notifications(found: DropFindings, at: datetime) -> list[Notification]:
@@ -142,9 +147,9 @@ def notifications(found: DropFindings, at: datetime) -> list[Notification]:
     ]
 
 
-def _pass(item: Item) -> DropPass:
+def _pass(item: Item, listing: Listing) -> DropPass:
     return DropPass(
-        listing=Listing(item["sk"]),
+        listing=listing,
         since=time(item["since"]),
         documents_again=item.get("documents_again", False),
         until=time(item["until"]),

@@ -98,10 +98,12 @@ class EncounterTable(LedgerTable):
         yield from self._readable(found for found in items if found["sk"] == STATE)
         yield from self.encounters({found["encounter_key"] for found in items if found["sk"] == "REQUEST"} - keys)
 
-    def has_request(self, request_id: str) -> bool:
-        """Whether the ledger has a request: a version of it, or a record."""
-        encounter = self.encounter_of(request_id)
-        return encounter is not None and (request_id in encounter.claims or request_id in encounter.records)
+    def known_requests(self, request_ids: Iterable[str]) -> set[str]:
+        """Return the requests of these that the ledger has: a version of each, or a record."""
+        wanted, known = set(request_ids), set[str]()
+        for encounter in self.encounters_of(wanted):
+            known |= wanted & {*encounter.claims, *encounter.records}
+        return known
 
     def find(self, own_id: str) -> MessageRecord | None:
         """Read a message, or a request that became no message, with all events; None if it is unknown."""

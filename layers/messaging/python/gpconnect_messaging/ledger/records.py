@@ -104,13 +104,15 @@ class DropContent:
     """The last content received under a key of the drop (ADR 46).
 
     `s3_object` is the hash of the key (`precedence.object_of`), `content` the hash of the request and of all files that
-    it names, in hex. `sequencer` is S3's sequencer, empty where it is not known. `revision` counts the changes.
+    it names, in hex. `sequencer` is S3's sequencer, empty where it is not known. `arrived` (UTC) is the time of S3's
+    event; None in older items. `revision` counts the changes.
     """
 
     s3_object: str
     content: str
     request_id: str
     sequencer: str = ""
+    arrived: datetime | None = None
     revision: int = 0
 
 

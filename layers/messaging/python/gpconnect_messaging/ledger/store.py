@@ -9,10 +9,12 @@
 | a received MESH message | `MESH#{MESH message id}` | `RECEIVED#{mailbox}` |
 | an operator's order to resubmit a request (`ledger.orders`) | `REQUEST#{new request id}` | `ORDER` |
 | the last content received under a key of the drop | `OBJECT#{hash of bucket and key}` | `CONTENT` |
+| the receiver of a dropped document (`ledger.received_objects`) | `OBJECT#{the same hash}` | `RECEIVED#{time}#{hash}` |
 | a person's action (`ledger.audit`) | `ACTIONS#{message id or day}` | `{time}#{hash}` |
 | a day's balance, and the progress of it (`ledger.balances`) | `BALANCE#{day}` | `BALANCE`, `RECKONING` |
 | progress of asking MESH about sent messages | `MESH` | `TOUR` |
-| progress of listing the drop, and a day's findings (`ledger.drop_passes`) | `DROP`, `DROP#{day}` | `PASS`, `FOUND` |
+| progress of listing the drop (`ledger.drop_passes`) | `DROP` | `PASS`, `VERSIONS` |
+| a day's findings in the drop (`ledger.drop_passes`) | `DROP#{day}` | `FOUND` |
 
 A change reads the encounter, changes it (`encounters`), and writes it on condition that the revision is unchanged; a
 lost race means reading again. A message id names the encounter, so only requests and MESH ids need pointers. A pointer
@@ -45,6 +47,7 @@ from gpconnect_messaging.ledger.events import LedgerEvent, superseded, withdrawa
 from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.orders import as_order
 from gpconnect_messaging.ledger.precedence import Precedence, RequestTimes
+from gpconnect_messaging.ledger.received_objects import content_key
 from gpconnect_messaging.ledger.records import (
     QUARANTINED,
     AuditEvent,
@@ -378,7 +381,7 @@ class Ledger(EncounterTable):
 
     def find_content(self, s3_object: str) -> DropContent | None:
         """Find the last content received under a key of the drop; None for a new key."""
-        found = self._get(f"OBJECT#{s3_object}", "CONTENT")
+        found = self._get(*content_key(s3_object))
         if found is None:
             return None
         return DropContent(
@@ -386,6 +389,7 @@ class Ledger(EncounterTable):
             content=found["content"],
             request_id=found["request_id"],
             sequencer=found["sequencer"],
+            arrived=time(found["arrived"]) if found.get("arrived") else None,
             revision=int(found["revision"]),
         )
 
@@ -703,12 +707,14 @@ class Ledger(EncounterTable):
         """Record the content under a key of the drop. Raises LedgerBusyError where other content came meanwhile."""
         if content is None:
             return
+        pk, sk = content_key(content.s3_object)
         written = {
-            "pk": f"OBJECT#{content.s3_object}",
-            "sk": "CONTENT",
+            "pk": pk,
+            "sk": sk,
             "content": content.content,
             "request_id": content.request_id,
             "sequencer": content.sequencer,
+            **({"arrived": text(content.arrived)} if content.arrived else {}),
             "revision": content.revision + 1,
             "expires_at": int((self._now() + CONTENT_KEPT).timestamp()),
         }

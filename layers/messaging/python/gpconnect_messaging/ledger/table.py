@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from gpconnect_messaging.conflicts import past_transactions, tries
+from gpconnect_messaging.threads import in_threads
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -73,13 +74,8 @@ class LedgerTable:
         """Read many items by their keys, unordered; missing ones are left out. Raises UnreadError."""
         wanted = list(dict.fromkeys(keys))
         parts = [wanted[start : start + _BATCH] for start in range(0, len(wanted), _BATCH)]
-        if len(parts) <= 1:
-            for part in parts:
-                yield from self._batch_part(part)
-            return
-        with ThreadPoolExecutor(min(_THREADS, len(parts))) as threads:
-            for items in threads.map(self._batch_part, parts):
-                yield from items
+        for items in in_threads(self._batch_part, parts):
+            yield from items
 
     def _batch_part(self, keys: Sequence[Key]) -> list[Item]:
         wanted: Any = {self._table: {"Keys": [item({"pk": pk, "sk": sk}) for pk, sk in keys], "ConsistentRead": True}}

@@ -15,6 +15,7 @@ from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.precedence import RequestTimes, object_of, put_before
+from gpconnect_messaging.ledger.received_objects import Receiver
 from gpconnect_messaging.ledger.records import Claim, DropContent, MessageRecord, Origin
 from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
@@ -31,7 +32,7 @@ from gpconnect_messaging.steps.lookup import Registration
 from gpconnect_messaging.steps.message_pipeline import BuildResult, MessagePipeline, UnknownRequestError
 from gpconnect_messaging.steps.named_files import NamingRequest
 from gpconnect_messaging.steps.warning import warning
-from gpconnect_messaging.storage import NotThereError, Receiver, whole_second
+from gpconnect_messaging.storage import NotThereError, whole_second
 from gpconnect_messaging.usecases.redaction import redacted
 
 
@@ -112,9 +113,7 @@ class Intake(MessagePipeline):
 
         replaced = not sequencer and not still_current()
         drop_event = _DropEvent(object_of(bucket, key), sequencer, replaced, still_current)
-        result = self._build(_Received(request_id, raw, origin, drop_event))
-        self.drop.mark_received(key, version, Receiver(str(request_id)))
-        return result
+        return self._build(_Received(request_id, raw, origin, drop_event))
 
     def queued(self, raw: bytes, arrived: datetime | None = None, queue_of: str = "") -> BuildResult:
         """Build a request that came whole as a queue message; document keys are whole keys of the drop bucket.
@@ -254,6 +253,7 @@ class Intake(MessagePipeline):
             ).hex(),
             request_id=str(request_id),
             sequencer=drop_event.sequencer,
+            arrived=received.origin.arrived,
             revision=known.revision if known else 0,
         )
         if known and known.content == content.content:

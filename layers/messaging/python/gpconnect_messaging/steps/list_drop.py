@@ -1,109 +1,139 @@
 """List the drop: find dropped objects that S3 never announced, from S3's list and not from receipts.
 
-The builder tags the objects that it received. The listing examines every object that is an hour old and has no tag. A
-request without a receipt and without a row was never announced: the listing queues it for the builder, as S3 would
-have. A document was named by no request. A second pass looks for such requests among the replaced and removed versions.
-Both passes continue over as many runs as they need.
+Two lists ask the ledger about every object that is an hour old. The hourly one has the current objects, which are few,
+without versions: an object was received if the ledger knows of one as new under the same key. The daily one has all
+versions, also replaced and removed ones, and is exact. A request without a receipt and without a row was never
+announced: the listing queues it for the builder, as S3 would have. A current document without a receiver was named by
+no request. A pass continues over as many runs as it needs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.drop_keys import is_request
 from gpconnect_messaging.ledger.drop_passes import FIRST_WINDOW, DropPass, DropPasses, Listing, notifications
+from gpconnect_messaging.ledger.received_objects import ReceivedObjects
 from gpconnect_messaging.ledger.reconciliation import DropFindings
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import IntakeQueue
-from gpconnect_messaging.storage import DropBucket, Evidence, ListedObject
+from gpconnect_messaging.storage import DropBucket, Evidence, ListedObject, whole_second
+from gpconnect_messaging.threads import in_threads
+
+HOURLY = timedelta(hours=1)
+DAILY = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListDrop:
-    """The step and the adapters that it uses. An object younger than `settled` may still be announced."""
+    """The step and the adapters that it uses.
+
+    An object younger than `settled` may still be announced. The current objects are listed `every` so often.
+    """
 
     drop: DropBucket
+    received: ReceivedObjects
     evidence: Evidence
     identifiers: Identifiers
     passes: DropPasses
     intake_queue: IntakeQueue
     notifier: Notifier
     settled: timedelta = timedelta(hours=1)
+    every: timedelta = HOURLY
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def run(self, time_left: Callable[[], bool] = lambda: True) -> DropFindings:
-        """Continue the passes while there is time; return the findings.
+        """Continue the passes that are due while there is time, the hourly one first; return the findings.
 
         After a crash the next run reads the same page again; the builder recognises a request that is queued twice.
         """
-        newest = self.passes.current(self.now(), self.settled)
-        total, done = self._continue(newest, time_left)
-        if done:
-            # Only up to the end of the first pass: a version that is replaced meanwhile must not be missed.
-            replaced = self.passes.current(newest.until, timedelta(), Listing.REPLACED)
-            total = total.plus(self._continue(replaced, time_left)[0])
+        total, until = DropFindings(), self.now() - self.settled
+        for listing, every in ((Listing.CURRENT, self.every), (Listing.VERSIONS, DAILY)):
+            reached = self.passes.current(until, every, listing)
+            if reached is None:
+                continue
+            found, ended = self._continue(reached, time_left)
+            total = total.plus(found)
+            if not ended:
+                break
         return total
 
     def _continue(self, reached: DropPass, time_left: Callable[[], bool]) -> tuple[DropFindings, bool]:
         """Continue a pass; return the findings, and whether the pass ended."""
         now, total = self.now(), DropFindings()
         for page, after, after_version in self._pages(reached):
-            found, put_off = self._examine([listed for listed in page if reached.covers(listed)])
-            put_off = put_off or reached.put_off
+            covered = [listed for listed in page if reached.covers(listed)]
+            examined = self._examine(covered, reached.listing)
+            found, put_off = examined.findings, examined.put_off or reached.put_off
             reached = replace(reached, after=after, after_version=after_version, put_off=put_off)
+            is_last = not time_left()
+            if not covered and not is_last:
+                continue  # a run that dies lists such a page again, which costs less than to record it every time
             # Notify first: a page that is recorded is not examined again.
             self.notifier.raise_and_notify(notifications(found, now))
             if not self.passes.record(reached, found, now):
                 return total, False
-            self.passes.count(found.document_ids, now)
+            self.passes.count(examined.to_count, now)
             reached = replace(reached, revision=reached.revision + 1)
             total = total.plus(found)
-            if not time_left():
+            if is_last:
                 return total, False
-        ended = replace(reached, after="", done=True)
+        ended = replace(reached, after="", after_version="", done=True)
         return total, self.passes.record(ended, DropFindings(), now)
 
     def _pages(self, reached: DropPass) -> Iterator[tuple[list[ListedObject], str, str]]:
         """Yield the remaining pages of a pass, with the key and version at which they end."""
-        if reached.listing is Listing.REPLACED:
-            yield from self.drop.pages_of_replaced(reached.after, reached.after_version)
-        else:
-            yield from ((page, page[-1].key, reached.after_version) for page in self.drop.pages(reached.after))
+        if reached.listing is Listing.CURRENT:
+            return self.drop.current_pages(reached.after)
+        return self.drop.pages(reached.after, reached.after_version)
 
-    def _examine(self, listed: Sequence[ListedObject]) -> tuple[DropFindings, bool]:
-        """Examine objects; return the findings, and whether documents were put off because their request waits."""
-        newest = self.drop.not_received([item for item in listed if not item.version])
-        replaced = [item for item in listed if item.version]
-        requests = [item for item in (*newest, *replaced) if is_request(item.key)]
-        waiting = [request for request in map(self._of_version, requests) if request.version and not self._has(request)]
-        documents = [item for item in newest if not is_request(item.key)]
+    def _examine(self, listed: Sequence[ListedObject], listing: Listing) -> "_Examined":
+        requests = [item for item in listed if is_request(item.key)]
+        documents = [item for item in listed if item.current and not is_request(item.key)]
+        if listing is Listing.CURRENT:
+            # Most were received: only of the others is the version worth a call.
+            unsure = self.received.requests_not_received_since(requests)
+            requests = [request for request in in_threads(self._with_version, unsure) if request]
+            documents = self.received.documents_not_received_since(documents)
+        else:
+            documents = self.received.documents_not_received(documents)
+        waiting = self._waiting(requests)
         folder_waits = {request.folders[0]: True for request in waiting}
         alone = [document.key for document in documents if not self._beside_a_request(document, folder_waits)]
         ids = [self.identifiers.digest("dropped document", key).hex()[:16] for key in alone]
-        uncounted = tuple(document_id for document_id in ids if not self.passes.counted(document_id))
-        return DropFindings(
-            requests_unannounced=sum(self._announce(request) for request in waiting),
-            documents_without_request=len(uncounted),
-            document_ids=uncounted,
-        ), len(alone) < len(documents)
+        uncounted = self._uncounted(ids)
+        announced = self._uncounted([self._request_id(request) for request in waiting if self._announce(request)])
+        findings = DropFindings(
+            requests_unannounced=len(announced), documents_without_request=len(uncounted), document_ids=uncounted
+        )
+        return _Examined(findings, (*announced, *uncounted), len(alone) < len(documents))
+
+    def _uncounted(self, object_ids: Iterable[str]) -> tuple[str, ...]:
+        return tuple(object_id for object_id in object_ids if not self.passes.counted(object_id))
+
+    def _with_version(self, listed: ListedObject) -> ListedObject | None:
+        """Return a current request with its version; None where it was replaced since: the next passes list both."""
+        newest = self.drop.newest_version(listed.key)
+        is_listed = newest and newest.at == whole_second(listed.at)
+        return replace(listed, version=newest.version) if newest and is_listed else None
+
+    def _waiting(self, listed: Iterable[ListedObject]) -> list[ListedObject]:
+        """Return the requests that the ledger does not have."""
+        requests = {self._request_id(item): item for item in listed if is_request(item.key)}
+        known = self.passes.known_requests(requests)
+        return [request for request_id, request in requests.items() if request_id not in known]
 
     def _beside_a_request(self, document: ListedObject, folder_waits: dict[str, bool]) -> bool:
         """Say whether a folder of the document has a request of the last day without a row; `folder_waits` caches."""
         earliest = self.now() - FIRST_WINDOW  # later a person is notified: a pass looks back by `settled` more
         for folder in document.folders:
             if folder not in folder_waits:
-                recent = (request for request in self.drop.requests_in(folder) if request.at >= earliest)
-                folder_waits[folder] = not all(self._has(request) for request in recent)
+                recent = [request for request in self.drop.requests_in(folder) if request.at >= earliest]
+                folder_waits[folder] = bool(self._waiting(recent))
             if folder_waits[folder]:
                 return True
         return False
-
-    def _of_version(self, listed: ListedObject) -> ListedObject:
-        return listed if listed.version else replace(listed, version=self.drop.newest_version(listed.key) or "")
-
-    def _has(self, request: ListedObject) -> bool:
-        return self.passes.has_request(self._request_id(request))
 
     def _request_id(self, request: ListedObject) -> str:
         return str(self.identifiers.dropped_request_id(self.drop.name, request.key, request.version))
@@ -114,3 +144,14 @@ class ListDrop:
             return False
         self.intake_queue.announce(self.drop.name, request.key, request.version, request.at)
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    """What was found among some objects."""
+
+    findings: DropFindings
+    to_count: tuple[str, ...]
+    """The ids of requests and documents to record, so that no later pass counts them again."""
+    put_off: bool
+    """Whether documents were put off because their request waits."""

@@ -21,6 +21,7 @@ from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.ledger import events as ledger_events
 from gpconnect_messaging.ledger.events import LedgerEvent
 from gpconnect_messaging.ledger.history import MessageHistory
+from gpconnect_messaging.ledger.received_objects import ReceivedObjects
 from gpconnect_messaging.ledger.records import Claim, MessageRecord
 from gpconnect_messaging.ledger.status_rules import status_of
 from gpconnect_messaging.ledger.store import Ledger
@@ -81,6 +82,7 @@ class MessagePipeline:
     outbox: Outbox
     evidence: Evidence
     ledger: Ledger
+    received: ReceivedObjects
     mailboxes: MailboxDirectory
     send_queue: SendQueue
     notifier: Notifier
@@ -100,7 +102,12 @@ class MessagePipeline:
     def _content(self, request: Request, claimed: tuple[str, ...] | None, naming: NamingRequest) -> RequestContent:
         """Read the files that a request names. Raises RequestRefusedError; NotReadyError; GateUnavailableError."""
         files = FileFinder(
-            drop=self.drop, ledger=self.ledger, scanned=self.scanned, patience=self.document_wait, now=self.now
+            drop=self.drop,
+            ledger=self.ledger,
+            received=self.received,
+            scanned=self.scanned,
+            patience=self.document_wait,
+            now=self.now,
         )
         return ContentReader(drop=self.drop, files=files, gate=self.gate).read(request, claimed, naming)
 

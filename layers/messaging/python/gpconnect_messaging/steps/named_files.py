@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import NoReturn
 
+from gpconnect_messaging.ledger.received_objects import KNOWN_FOR, ReceivedObjects, Receiver
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.steps.scanning import Scanned
 from gpconnect_messaging.steps.waiting import require_ready
-from gpconnect_messaging.storage import DropBucket, DropFile, NotThereError, Receiver, whole_second
+from gpconnect_messaging.storage import DropBucket, DropFile, NotThereError, whole_second
 
 _SETTLING = 0.1
 """The share of `patience` that a request waits although it could be built: a newer file version may still come."""
@@ -26,6 +27,10 @@ _MISSING = "names no file in the drop bucket (letter case counts)"
 _OTHERS = (
     "names a file that belongs to a request of another encounter: put this request's own file there, and drop the "
     "request again, in a folder of its own"
+)
+_TOO_OLD = (
+    f"names a file that was put more than {KNOWN_FOR.days} days ago, and may be another request's: put it there again, "
+    "and drop the request again"
 )
 _TWO_VERSIONS = (
     "names a file that was replaced when the request was dropped, so it is not certain which content it means: put the "
@@ -37,7 +42,7 @@ _TWO_VERSIONS = (
 class NamingRequest:
     """The request that names files.
 
-    `receiver` is the tag that the files get. The wait for files starts at `arrived` (UTC). `files_of` (UTC) is the time
+    `receiver` is recorded for the files. The wait for files starts at `arrived` (UTC). `files_of` (UTC) is the time
     whose versions the request means: when it was dropped, or when an operator resubmitted it.
     """
 
@@ -57,6 +62,7 @@ class FileFinder:
 
     drop: DropBucket
     ledger: Ledger
+    received: ReceivedObjects
     scanned: Scanned
     patience: timedelta
     now: Callable[[], datetime]
@@ -70,24 +76,41 @@ class FileFinder:
         return self._pinned(key, version, field, request) if version else self._chosen(key, field, request)
 
     def _chosen(self, key: str, field: str, request: NamingRequest) -> DropFile:
-        """Choose a version and tag it as received; find one that expired since this request received it, too."""
+        """Choose a version and record it as received; find one that expired since this request received it, too."""
         try:
             file = self.drop.find(key, self._scanned(key, None, field, request))
             if file.at >= whole_second(request.files_of):
                 meant = self._version_meant(key, field, request)
                 file = file if meant == file.version else self._pinned(key, meant, field, request)
         except NotThereError:
-            if received := self.drop.received_version(key, request.receiver.request_id):
+            if received := self._removed_version(key, request):
                 return self._pinned(key, received, field, request)
             self._wait("a file that it names is not in the drop yet", request)
             raise RequestRefusedError.because(f"{field}.key", f"{_MISSING}{self._after_the_wait}") from None
-        receiver = self.drop.mark_received(file.key, file.version, request.receiver)
+        if request.own_folder and self._too_old(file):
+            self._refuse_after_a_wait("a file that it names is old: a new one may come", field, _TOO_OLD, request)
+        receiver = self.received.mark(file, request.receiver)
         match self._owner(receiver, request):
             case _Owner.OTHER:
                 self._refuse_others(field, request)
             case _Owner.RECEIVED if request.still_current():
                 self._wait("an earlier request received a file that it names: a new one may come", request, _SETTLING)
         return file
+
+    def _removed_version(self, key: str, request: NamingRequest) -> str | None:
+        """Return the removed version of a file that this request received; None where there is none.
+
+        A version that another request received may be another patient's, and an object that a sender removed stays
+        removed.
+        """
+        newest = self.drop.newest_version(key)
+        receiver = self.received.receiver(newest) if newest else None
+        is_own = newest and receiver and receiver.request_id == request.receiver.request_id
+        return newest.version if newest and is_own else None
+
+    def _too_old(self, file: DropFile) -> bool:
+        """Say whether the record of a version's receiver may have expired."""
+        return file.at < self.now() - KNOWN_FOR
 
     def _pinned(self, key: str, version: str, field: str, request: NamingRequest) -> DropFile:
         try:
@@ -111,7 +134,8 @@ class FileFinder:
             return versions[0].version
         later = self._owned([version for version in versions if version.at > second][-_NEAREST:], request)
         same = self._owned([version for version in versions if version.at == second], request)
-        older = self._owned([version for version in versions if version.at < second][:1], request)
+        before_it = [version for version in versions if version.at < second and not self._too_old(version)]
+        older = self._owned(before_it[:1], request)
         others = [owned for owned in same if owned[1] is _Owner.OTHER]
         later, same, older = (
             [owned for owned in group if owned[1] is not _Owner.OTHER] for group in (later, same, older)
@@ -134,12 +158,10 @@ class FileFinder:
         return meant[0].version
 
     def _owned(self, versions: Iterable[DropFile], request: NamingRequest) -> "list[tuple[DropFile, _Owner]]":
-        return [
-            (version, self._owner(self.drop.receiver(version.key, version.version), request)) for version in versions
-        ]
+        return [(version, self._owner(self.received.receiver(version), request)) for version in versions]
 
     def _owner(self, receiver: Receiver | None, request: NamingRequest) -> "_Owner":
-        """Return the owner of a version, by the tag. A version that a refused request received is free again."""
+        """Return the owner of a version, by the receiver. A version that a refused request received is free again."""
         if not receiver or not receiver.request_id or not request.own_folder:
             return _Owner.NONE
         if receiver.request_id == request.receiver.request_id:
@@ -150,8 +172,11 @@ class FileFinder:
         return _Owner.RECEIVED if row and row.status is Status.INVALID else _Owner.OTHER
 
     def _refuse_others(self, field: str, request: NamingRequest) -> NoReturn:
-        self._wait("a file that it names belongs to another request", request)
-        raise RequestRefusedError.because(f"{field}.key", _OTHERS)
+        self._refuse_after_a_wait("a file that it names belongs to another request", field, _OTHERS, request)
+
+    def _refuse_after_a_wait(self, why: str, field: str, rule: str, request: NamingRequest) -> NoReturn:
+        self._wait(why, request)
+        raise RequestRefusedError.because(f"{field}.key", rule)
 
     def _differ(self, one: DropFile, other: DropFile) -> bool:
         return one.size != other.size or self._sha256(one) != self._sha256(other)

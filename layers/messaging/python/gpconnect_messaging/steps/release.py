@@ -10,6 +10,7 @@ from uuid import UUID
 
 from gpconnect_messaging.decision import Course, decide
 from gpconnect_messaging.ledger import events as ledger_events
+from gpconnect_messaging.ledger.received_objects import Receiver
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.stored_names import EventType, Status
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
@@ -18,7 +19,7 @@ from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.steps.lookup import Registration
 from gpconnect_messaging.steps.message_pipeline import BuildResult, MessagePipeline, UnknownRequestError
 from gpconnect_messaging.steps.named_files import NamingRequest
-from gpconnect_messaging.storage import NotThereError, Receiver
+from gpconnect_messaging.storage import NotThereError
 from gpconnect_messaging.usecases.redaction import redacted
 
 CLOCKS_DIFFER = timedelta(minutes=1)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from gpconnect_messaging.ledger.received_objects import ReceivedObjects, Receiver
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.scan_results import ScanResult
 from gpconnect_messaging.steps.waiting import require_ready
@@ -28,6 +29,7 @@ class MalwareScan:
     """The scan of a drop; an object without a result after `patience` is refused."""
 
     drop: DropBucket
+    received: ReceivedObjects
     patience: timedelta
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -36,8 +38,10 @@ class MalwareScan:
         scanned, tag = self.drop.scan(key, version)
         result = self._waited_for(since) if tag is None else _known(tag)
         if result is not ScanResult.CLEAN:
-            if tag is not None:  # before GuardDuty wrote its tag, both tags could overwrite one another
-                self.drop.mark_received(key, scanned)
+            # A person is notified of the request, and need not be of a document without one.
+            for file in self.drop.versions(key):  # the scan result has no time, by which a version is recorded
+                if file.version == scanned:
+                    self.received.mark(file, Receiver())
             raise RequestRefusedError([Reason(field, result.rule, result)])
         return scanned
 
