@@ -1,6 +1,6 @@
 # A target for every task; CI runs the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help-all corpora fhir-examples fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock font render clean published destroy bootstrap security supply-chain bench-pds bench-ledger bench-balance model model-take-outs soak-mesh mutants mutate-permissions try-deploy bench-console cost wheel
+.PHONY: help-all corpora fhir-examples fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock font render clean published destroy bootstrap security supply-chain bench-pds bench-ledger national-day model model-take-outs soak-mesh mutants mutate-permissions try-deploy bench-console cost wheel
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -103,8 +103,9 @@ bench-pds: $(READY) ### Check that a hundred parallel builders keep within PDS's
 bench-ledger: $(READY) ### Calculate the ledger units of a message, and measure how many messages a second this machine records
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_ledger
 
-bench-balance: $(READY) ### Make a balance of REQUESTS (1000000) under the poller's memory limit
-	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_balance --requests $(or $(REQUESTS),1000000)
+national-day: $(READY) ### Take a day of MESSAGES (2000000) through sweep, inbox, balance and archive under the poller's limits (JSON=1, RECORD=1)
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.national_day --messages $(or $(MESSAGES),2000000) \
+		$(if $(JSON),--json) $(if $(RECORD),--record)
 
 cost: $(READY) ### Calculate the cost of MESSAGES (a million) and of an idle month (MAILBOXES=1, ASSUME=name=value, JSON=1, MEASURE=1)
 	@$(if $(MEASURE),$(BIN)/python -m infra.local.measuring && $(BIN)/python -m infra.cost --markdown)

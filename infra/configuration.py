@@ -69,6 +69,10 @@ MeshUrl = Annotated[
 ]
 
 
+BALANCE_HOURS = ((3, 6),)
+"""The hours of the day (UTC) in which the balance is made, first and last."""
+ARCHIVE_HOURS = ((0, 2), (7, 14))
+"""The hours of the day (UTC) in which settled messages are archived: out-of-hours services send least then."""
 DROP_MINUTES = 5
 """How often the listing of the drop continues: a run of the poller has ended before the next one starts."""
 LONGEST_POLL = 270

@@ -1,5 +1,6 @@
 """Schedules of the poller: every mailbox, the sweep, the listing of the drop, the daily balance, and the archive."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import Aws, Duration, RemovalPolicy
@@ -8,7 +9,7 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
 from constructs import Construct
 
-from infra.configuration import DROP_MINUTES, Configuration
+from infra.configuration import ARCHIVE_HOURS, BALANCE_HOURS, DROP_MINUTES, Configuration
 from infra.constructs.acknowledgement import acknowledge, acknowledge_own_policies
 from infra.constructs.functions import MessagingFunction
 
@@ -44,13 +45,16 @@ class Schedules(Construct):
         self._every(Duration.minutes(DROP_MINUTES), "Drop", {"task": "drop"})
         # In UTC, when yesterday's requests have settled. Every five minutes, because a balance may take several runs,
         # and Lambda does not retry a failed one.
-        at_night = scheduler.ScheduleExpression.cron(minute="0/5", hour="3-6")
-        self._when(at_night, "Reconcile", {"task": "reconcile"})
-        # Before the balance, and as often.
-        self._when(scheduler.ScheduleExpression.cron(minute="0/5", hour="0-2"), "Archive", {"task": "archive"})
+        self._in_hours(BALANCE_HOURS, "Reconcile", {"task": "reconcile"})
+        # Never at the time of the balance, and as often.
+        self._in_hours(ARCHIVE_HOURS, "Archive", {"task": "archive"})
 
     def _every(self, interval: Duration, construct_id: str, task: dict[str, Any]) -> None:
         self._when(scheduler.ScheduleExpression.rate(interval), construct_id, task)
+
+    def _in_hours(self, hours: Sequence[tuple[int, int]], construct_id: str, task: dict[str, Any]) -> None:
+        hour = ",".join(f"{first}-{last}" for first, last in hours)
+        self._when(scheduler.ScheduleExpression.cron(minute="0/5", hour=hour), construct_id, task)
 
     def _when(self, when: scheduler.ScheduleExpression, construct_id: str, task: dict[str, Any]) -> None:
         scheduler.Schedule(

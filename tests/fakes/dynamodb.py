@@ -8,13 +8,14 @@ What is not understood is refused, loudly.
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from tests.fakes.dynamodb_expressions import condition, updated
+from infra.local.capacity import size
+from tests.fakes.dynamodb_expressions import attributes_named, condition, updated
 from tests.fakes.faults import aws_error
 from tests.fakes.ledger_table import INDEXES, SHOWN
 
@@ -22,6 +23,27 @@ _plain = TypeDeserializer().deserialize
 _typed = TypeSerializer().serialize
 
 Item = dict[str, Any]
+ItemKey = tuple[str, str]
+
+_PAGE_BYTES = 1024 * 1024
+"""A page of a query ends with the item that reaches this size ("Query operations in DynamoDB")."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a query asks of the table or of an index, in order: `values` are those of the partition.
+
+    `start` is the sort value and the key after which the page begins. `bounds` are the least and the greatest sort
+    value that can hold, as far as that is easily known.
+    """
+
+    partition: str
+    sort: str
+    values: tuple[str, ...]
+    holds: Callable[[Mapping[str, Any]], bool]
+    forward: bool
+    start: tuple[str, ItemKey] | None
+    bounds: tuple[str | None, str | None]
 
 
 class Table:
@@ -31,17 +53,17 @@ class Table:
     """
 
     def __init__(self) -> None:
-        self._items: dict[tuple[str, str], Item] = {}
-        self._parts: dict[tuple[str, str], dict[tuple[str, str], None]] = defaultdict(dict)
+        self._items: dict[ItemKey, Item] = {}
+        self._parts: dict[ItemKey, dict[ItemKey, None]] = defaultdict(dict)
         self._lock = threading.RLock()
 
     @property
-    def items(self) -> dict[tuple[str, str], Item]:
+    def items(self) -> dict[ItemKey, Item]:
         """Every item by key, in plain values: for tests to look behind the store."""
         with self._lock:
             return {key: _all(_plain, item) for key, item in self._items.items()}
 
-    def item_keys(self) -> list[tuple[str, str]]:
+    def item_keys(self) -> list[ItemKey]:
         """The keys of all items."""
         with self._lock:
             return list(self._items)
@@ -51,7 +73,7 @@ class Table:
         return _all(_plain, self._items[pk, sk])
 
     def get_item(self, *, Key: Item, **_: Any) -> Item:
-        found = self._items.get(_key(Key))
+        found = self._read(_key(Key))
         return {"Item": dict(found)} if found else {}
 
     def batch_get_item(self, *, RequestItems: Item) -> Item:
@@ -60,7 +82,7 @@ class Table:
         if not 1 <= len(keys) <= 100 or len(set(keys)) < len(keys):
             raise aws_error("BatchGetItem", "ValidationException")
         with self._lock:
-            found = [dict(self._items[key]) for key in keys if key in self._items]
+            found = [dict(item) for key in keys if (item := self._read(key))]
         return {"Responses": {table: found}, "UnprocessedKeys": {}}
 
     def put_item(self, *, Item: Item, **how: Any) -> Item:
@@ -71,9 +93,9 @@ class Table:
 
     def update_item(self, *, Key: Item, **how: Any) -> Item:
         with self._lock:
-            before = self._items.get(_key(Key), {})
+            before = self._read(_key(Key)) or {}
             self._alone("UpdateItem", {"Update": {"Key": Key, **how}})
-            after = self._items[_key(Key)]
+            after = self._read(_key(Key)) or {}
         match how.get("ReturnValues", "NONE"):
             case "NONE":
                 return {}
@@ -120,25 +142,41 @@ class Table:
         names, values = ExpressionAttributeNames or {}, _all(_plain, ExpressionAttributeValues)
         holds = condition(KeyConditionExpression, names, values)
         kept = condition(FilterExpression, names, values)
-        wanted = [value for value in values.values() if (partition, value) in self._parts]
+        asked = Range(
+            partition, sort, tuple(value for value in values.values() if isinstance(value, str)), holds,
+            ScanIndexForward, (ExclusiveStartKey[sort]["S"], _key(ExclusiveStartKey)) if ExclusiveStartKey else None,
+            _bounds(KeyConditionExpression, values),
+        )  # fmt: skip
+        shown = {"pk", "sk", partition, sort, *SHOWN[IndexName]} if IndexName else None
+        page: list[Item] = []
+        length, more = 0, False
         with self._lock:
-            found = [(item[sort]["S"], key) for value in wanted for key in self._parts[partition, value]
-                     if sort in (item := self._items[key])
-                     and holds({partition: value, sort: item[sort]["S"]})]  # fmt: skip
-            found.sort(reverse=not ScanIndexForward)
-            if ExclusiveStartKey:
-                # As DynamoDB does: from where the key would be, even if the item is gone.
-                start = (ExclusiveStartKey[sort]["S"], _key(ExclusiveStartKey))
-                found = [entry for entry in found if (entry > start if ScanIndexForward else entry < start)]
-            page = [self._items[key] for _, key in found[:Limit]]
-        if IndexName:
-            shown = {"pk", "sk", partition, sort, *SHOWN[IndexName]}
-            page = [{name: value for name, value in item.items() if name in shown} for item in page]
+            for item in self._sorted(asked):
+                if more := length >= _PAGE_BYTES or len(page) == Limit:
+                    break
+                page.append({name: item[name] for name in item if name in shown} if shown else item)
+                length += size(page[-1])
         items = [dict(item) for item in page if FilterExpression is None or kept(_all(_plain, item))]
         answer: Item = {"Count": len(items)} | ({} if how.get("Select") == "COUNT" else {"Items": items})
-        if Limit and len(found) > Limit:
+        if more:
             answer["LastEvaluatedKey"] = {name: page[-1][name] for name in {"pk", "sk", partition, sort}}
         return answer
+
+    def _read(self, key: ItemKey) -> Item | None:
+        return self._items.get(key)
+
+    def _sorted(self, asked: Range) -> Iterator[Item]:
+        """Yield the items of a range, from where the page begins."""
+        found = [(item[asked.sort]["S"], key) for value in asked.values
+                 if (asked.partition, value) in self._parts
+                 for key in self._parts[asked.partition, value]
+                 if asked.sort in (item := self._items[key])
+                 and asked.holds({asked.partition: value, asked.sort: item[asked.sort]["S"]})]  # fmt: skip
+        found.sort(reverse=not asked.forward)
+        if start := asked.start:
+            # As DynamoDB does: from where the key would be, even if the item is gone.
+            found = [entry for entry in found if (entry > start if asked.forward else entry < start)]
+        return (self._items[key] for _, key in found)
 
     def get_paginator(self, operation: str) -> "_Pages":
         assert operation == "query"
@@ -155,34 +193,42 @@ class Table:
             self._do(key, change)
         return {}
 
-    def _holds(self, key: tuple[str, str], change: Item) -> bool:
+    def _holds(self, key: ItemKey, change: Item) -> bool:
         ((_, how),) = change.items()
         if "ConditionExpression" not in how:
             return True
         names, values = how.get("ExpressionAttributeNames", {}), how.get("ExpressionAttributeValues", {})
-        holds = condition(how["ConditionExpression"], names, _all(_plain, values))
-        return holds(_all(_plain, self._items.get(key, {})))
+        text = how["ConditionExpression"]
+        holds = condition(text, names, _all(_plain, values))
+        return holds(_named(self._read(key) or {}, text, names))
 
-    def _do(self, key: tuple[str, str], change: Item) -> None:
+    def _do(self, key: ItemKey, change: Item) -> None:
         ((verb, how),) = change.items()
-        before = self._items.pop(key, None)
-        for attribute in _PARTITIONS:
-            if before and attribute in before:
-                self._parts[attribute, before[attribute]["S"]].pop(key)
+        before = self._read(key)
         after: Item | None = None
         match verb:
             case "Put":
                 after = dict(how["Item"])
             case "Update":
                 names, values = how.get("ExpressionAttributeNames", {}), how.get("ExpressionAttributeValues", {})
-                plain = _all(_plain, before or how["Key"])
-                after = _all(_typed, updated(how["UpdateExpression"], names, _all(_plain, values), plain))
+                text, old = how["UpdateExpression"], before or how["Key"]
+                changed = _named(old, text, names)
+                new = _all(_typed, updated(text, names, _all(_plain, values), changed))
+                after = {name: value for name, value in old.items() if name not in changed} | new
             case "ConditionCheck":
                 after = before
             case "Delete":
                 pass
             case _:
                 raise NotImplementedError(verb)
+        self._store(key, before, after)
+
+    def _store(self, key: ItemKey, before: Item | None, after: Item | None) -> None:
+        """Replace an item; None: it is not there."""
+        self._items.pop(key, None)
+        for attribute in _PARTITIONS:
+            if before and attribute in before:
+                self._parts[attribute, before[attribute]["S"]].pop(key)
         if after is not None:
             self._items[key] = after
             for attribute in _PARTITIONS:
@@ -234,8 +280,20 @@ def _target(change: Item) -> Item:
     return target
 
 
-def _key(item: Item) -> tuple[str, str]:
+def _key(item: Item) -> ItemKey:
     return item["pk"]["S"], item["sk"]["S"]
+
+
+def _named(item: Item, text: str, names: Mapping[str, str]) -> Item:
+    """The attributes of an item that an expression names, in plain values."""
+    return {name: _plain(item[name]) for name in attributes_named(text, names) if name in item}
+
+
+def _bounds(text: str, values: Item) -> tuple[str | None, str | None]:
+    """The least and the greatest value that a key condition can want of the sort key; None: not known."""
+    of_text: Iterable[str] = [value for value in values.values() if isinstance(value, str)]
+    within = "BETWEEN" in text
+    return (min(of_text) if within or ">" in text else None, max(of_text) if within or "<" in text else None)
 
 
 def _all(convert: Callable[[Any], Any], item: Item) -> Item:

@@ -59,6 +59,11 @@ def _bound(text: str) -> frozenset[str]:
     return frozenset(token for token in _tokens(text) if token[0] in "#:")
 
 
+def attributes_named(text: str, names: Mapping[str, str]) -> set[str]:
+    """The attributes that an expression may name: keywords count as names too."""
+    return {names.get(token, token) for token in _tokens(text) if token[0] != ":"}
+
+
 def _require_bound(text: str, names: Mapping[str, str], values: Item) -> None:
     if missing := _bound(text) - names.keys() - values.keys():
         raise KeyError(*missing)

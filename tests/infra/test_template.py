@@ -652,7 +652,7 @@ def test_each_mailbox_is_polled_and_due_work_is_looked_for(template: Template) -
     expected.append(("rate(1 minute)", {"task": "due"}))
     expected.append(("rate(5 minutes)", {"task": "drop"}))
     expected.append(("cron(0/5 3-6 * * ? *)", {"task": "reconcile"}))
-    expected.append(("cron(0/5 0-2 * * ? *)", {"task": "archive"}))
+    expected.append(("cron(0/5 0-2,7-14 * * ? *)", {"task": "archive"}))
     assert sorted(tasks, key=str) == sorted(expected, key=str)
 
 

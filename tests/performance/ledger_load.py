@@ -7,9 +7,10 @@ import secrets
 import threading
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum, auto
 from functools import partial
 from typing import Any
 
@@ -30,6 +31,8 @@ from tests.identifiers import ids_of
 MAILBOX = "Y90001OT001"
 PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 REGISTRATION = {"source": "PDS", "ods_code": "A20047", "name": "Millbrook Surgery", "nhs_number_status": "01"}
+_WARNED_AFTER = timedelta(minutes=170)
+"""Three hours are nearly over (GPCM-SD-CS-075)."""
 PARTITION_LIMIT = 1_000
 """Write units a second that one partition of a table or an index takes (DynamoDB's quota)."""
 
@@ -83,13 +86,35 @@ class Tally(Table):
             return answer
 
 
-def live(ledger: Ledger, wait: Callable[[timedelta], object] = lambda _: None, *, held: bool = True) -> str:
-    """Record one message from its request to its second acknowledgement; return the message's id.
+Answer = tuple[str, Level, Verdict]
+DELIVERED: tuple[Answer, ...] = (
+    ("20013", Level.INFRASTRUCTURE, Verdict.POSITIVE), ("30001", Level.BUSINESS, Verdict.POSITIVE),
+)  # fmt: skip
 
-    The values are as long, and as random, as real ones.
+
+class Stage(StrEnum):
+    """How far a message lives."""
+
+    HELD = auto()
+    SENT = auto()
+    ANSWERED = auto()
+
+
+def live(
+    ledger: Ledger,
+    wait: Callable[[timedelta], object] = lambda _: None,
+    *,
+    held: bool = True,
+    window: timedelta = timedelta(minutes=165),
+    answers: Sequence[Answer] = DELIVERED,
+    until: Stage = Stage.ANSWERED,
+) -> str:
+    """Record one message from its request to its last acknowledgement; return the message's id.
+
+    A request that only lives until it is held has its own id. The values are as long, and as random, as real ones.
     """
     request_id, encounter = str(uuid.uuid4()), ids_of(MAILBOX, str(uuid.uuid4()))
-    versions, came, window = (uuid.uuid4().hex,), ledger.now(), timedelta(minutes=165)
+    versions, came = (uuid.uuid4().hex,), ledger.now()
     asked = replace(RequestTimes.at(came), s3_object=secrets.token_hex(16), sequencer=secrets.token_hex(9).upper())
     origin = Origin(folder=f"reports/{uuid.uuid4()}/", document_versions=versions, arrived=came)
     about: dict[str, Any] = {
@@ -100,12 +125,14 @@ def live(ledger: Ledger, wait: Callable[[timedelta], object] = lambda _: None, *
         waits = ledger_events.held(
             at=came, release_at=came + window, by_a_person=False, requirement="GPCM-SD-CS-076",
             why="the hold window is open: an update may still replace it",
-            warn_at=came + window + timedelta(minutes=5),
+            warn_at=came + _WARNED_AFTER,
         )  # fmt: skip
         request = MessageRecord(
             **about, message_id=request_id, version=0, created_at=came, history=MessageHistory((waits,))
         )
         ledger.record_held(request, asked, origin)
+        if until is Stage.HELD:
+            return request_id
         wait(window)
         ledger.record(request_id, ledger_events.queued_again(at=ledger.now(), times=1, why="HELD"))
         wait(timedelta(seconds=5))
@@ -132,16 +159,16 @@ def live(ledger: Ledger, wait: Callable[[timedelta], object] = lambda _: None, *
     wait(timedelta(seconds=3))
     ledger.record(message_id, ledger_events.upload_started(at=ledger.now(), attempt=1, lease=timedelta(minutes=3)))
     wait(timedelta(seconds=1))
-    upload = _mesh_message_id(ledger.now())
+    upload = new_mesh_id(ledger.now())
     ledger.record(message_id, ledger_events.upload_accepted(at=ledger.now(), attempt=1, mesh_message_id=upload))
-    for code, level in (("20013", Level.INFRASTRUCTURE), ("30001", Level.BUSINESS)):
+    for code, level, verdict in answers if until is Stage.ANSWERED else ():
         wait(timedelta(minutes=20))
-        now, answer = ledger.now(), _mesh_message_id(ledger.now())
+        now, answer = ledger.now(), new_mesh_id(ledger.now())
         ledger.find_received(MAILBOX, answer)
         routed = ledger_events.routed(at=now, mesh_message_id=upload, mailbox="A20047OT001")
         response = ledger_events.response(
             at=now, mesh_message_id=answer, from_mailbox="A20047OT001", from_organisation="A20047", code=code,
-            level=level, verdict=Verdict.POSITIVE,
+            level=level, verdict=verdict,
         )  # fmt: skip
         ledger.record(message_id, *([routed] if level is Level.INFRASTRUCTURE else ()), response)
         evidence_key = f"received/{MAILBOX}/{answer}"
@@ -153,7 +180,8 @@ def live(ledger: Ledger, wait: Callable[[timedelta], object] = lambda _: None, *
     return message_id
 
 
-def _mesh_message_id(at: datetime) -> str:
+def new_mesh_id(at: datetime) -> str:
+    """Return a MESH id as MESH gives it at a time."""
     return f"{at:%Y%m%d%H%M%S%f}_{secrets.randbelow(1_000_000):06}"
 
 

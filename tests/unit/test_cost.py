@@ -242,8 +242,8 @@ def test_the_measurement_has_every_way_that_a_report_goes_and_what_each_schedule
     for kind in measurement.kinds.values():
         assert set(kind.use.calls) == set(kind.use.runs) == set(MEMORY)
         assert kind.use.write_units > 15, "a dozen changes, and what the indexes show of them"
-        assert kind.use.calls["builder"]["s3:PUT"] >= 4, "receipt, request, message, envelope"
-        assert {rows.days for rows in kind.rows} >= {2922}
+        assert kind.use.calls["builder"]["s3:PUT"] >= 3, "receipt, request, message"
+        assert {rows.days for rows in kind.rows} == {61, 120, None}, "receiver, content, and what the archiver ends"
         assert min(sum(rows.table_bytes for rows in kind.rows), kind.message_bytes) > 1000
     assert [kind.pds_questions for kind in (measurement.kinds["at once"], measurement.kinds["asked of PDS"])] == [0, 1]
     assert measurement.kinds["held"].pds_questions >= 1, "production's setting"
@@ -299,10 +299,10 @@ GOALS: dict[str, tuple[float, Callable[[], float]]] = {
 }
 """What a message and a month may cost at most, in dollars."""
 NOT_YET = {
-    "write units of a held message": 32.5,
-    "moving and recording a million, held": 127.6,
-    "moving and recording a million, at once": 108.1,
-    "keeping a million for eight years": 11.5,
+    "write units of a held message": 29,
+    "moving and recording a million, held": 108.5,
+    "moving and recording a million, at once": 93.2,
+    "keeping a million for eight years": 11.8,
 }
 """Goals that the product does not reach yet, and what it may cost until then: lower and delete them in time."""
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpconnect_messaging.ledger import encounter_format
+from gpconnect_messaging.ledger import archive, encounter_format
 from gpconnect_messaging.ledger.archive import Archive, Archived, ArchiveDamagedError, month_after
 from gpconnect_messaging.ledger.archiver import GRACE, Archiver
 from gpconnect_messaging.ledger.audit import AuditTrail
@@ -503,3 +504,18 @@ def test_a_segment_is_locked_for_the_audit_period_where_that_is_asked(kept: Kept
 def test_a_table_without_archive_reads_no_archive(kept: Kept) -> None:
     client: Any = kept.table
     assert EncounterTable(client, "ledger").in_archive("x") is None
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_partition_has_every_entry_once_in_order_and_of_an_id_the_newer_one(seed: int) -> None:
+    draw = random.Random(seed)
+
+    def entries(most: int) -> list[bytes]:
+        return [
+            archive._ENTRY.pack(bytes([draw.randrange(40)]) * 10, draw.randrange(3), draw.randrange(3), 1, 1)
+            for _ in range(draw.randrange(most))
+        ]
+
+    known, added = {entry[:10]: entry for entry in sorted(entries(30))}, entries(30)
+    expected = {entry[:10]: entry for entry in sorted([*known.values(), *added])}
+    assert archive._merged(b"".join(known.values()), b"".join(added)) == b"".join(expected.values())

@@ -50,6 +50,8 @@ _HEADER = Struct(">Q32sI")
 """Number of lines, SHA-256, and the number of bytes of spans, which come before the entries."""
 _LINES = 64
 _THREADS = 16
+_MERGED_AT_ONCE = 2
+"""A partition grows with the years."""
 
 
 class ArchiveDamagedError(Exception):
@@ -175,7 +177,8 @@ class Archive:
     def index(self, month: str, segments: int, first: int, end: int) -> None:
         """Add the entries of a month's segments to the partitions from `first` to `end` (excluded); a repeat adds none.
 
-        Memory holds the entries of these partitions only. Before the first partition the spans are added.
+        Memory holds the new entries of these partitions, and two whole partitions. Before the first partition the spans
+        are added.
         """
         if first == 0:
             self._index_spans(month, segments)
@@ -187,15 +190,17 @@ class Archive:
         def merge(partition: int) -> None:
             key = _index_key(partition)
             known = self._get(key) or b""
-            merged = {entry[:_HASH]: entry for entry in sorted({*_parts(known, _ENTRY), *added[partition]})}
-            if (written := b"".join(merged.values())) != known:
+            written = _merged(known, bytes(added.pop(partition)))
+            if written != known:
                 self._client.put_object(Bucket=self._bucket, Key=key, Body=written)
 
-        added: dict[int, list[bytes]] = defaultdict(list)
+        # As bytes: an object for every entry takes four times the memory.
+        added: dict[int, bytearray] = defaultdict(bytearray)
         with ThreadPoolExecutor(_THREADS) as threads:
             for found in threads.map(entries_of, range(segments)):
                 for entry in _parts(found, _ENTRY):
-                    added[_partition(entry)].append(entry)
+                    added[_partition(entry)] += entry
+        with ThreadPoolExecutor(_MERGED_AT_ONCE) as threads:
             list(threads.map(merge, list(added)))
 
     def _index_spans(self, month: str, segments: int) -> None:
@@ -251,6 +256,21 @@ def _read(line: bytes) -> Archived:
     received = tuple(Received(**{**one, "at": time(one["at"])}) for one in values["received"])
     apart = encounter_format.NO_PARTS
     return Archived(encounter_format.decode(values["key"], values["encounter"], values["revision"], apart), received)
+
+
+def _merged(known: bytes, added: bytes) -> bytes:
+    """Merge sorted entries with others; of two entries of one id the newer counts."""
+    new = {entry[:_HASH]: entry for entry in sorted(_parts(added, _ENTRY))}
+    written, end = bytearray(), 0
+    for digest, entry in new.items():
+        start, end = end, _position(known, digest)
+        written += known[start:end]
+        if known[end : end + _HASH] == digest:
+            entry = max(entry, known[end : end + _ENTRY.size])
+            end += _ENTRY.size
+        written += entry
+    written += known[end:]
+    return bytes(written)
 
 
 def _digest(name: str) -> bytes:
@@ -311,7 +331,7 @@ def _position(entries: bytes, digest: bytes) -> int:
     """Return where in sorted entries the first one is that is not below a hash."""
     size = _ENTRY.size
     return size * bisect_left(
-        range(len(entries) // size), digest, key=lambda number: entries[number * size :][:_HASH]
+        range(len(entries) // size), digest, key=lambda number: entries[number * size : number * size + _HASH]
     )  # fmt: skip
 
 

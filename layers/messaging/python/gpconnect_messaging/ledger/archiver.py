@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING
 
 from gpconnect_messaging.ledger.archive import PARTITIONS, Archive, Archived, month_after, month_start
 from gpconnect_messaging.ledger.deadlines import Timeouts
-from gpconnect_messaging.ledger.encounter_table import STATE, YOUNGEST_ARCHIVED, EncounterTable, as_received, pk_of
+from gpconnect_messaging.ledger.encounter_table import (
+    STATE,
+    YOUNGEST_ARCHIVED,
+    EncounterTable,
+    as_received,
+    pk_of,
+    received_keys,
+)
 from gpconnect_messaging.ledger.encounters import Encounter
 from gpconnect_messaging.ledger.records import Received
 from gpconnect_messaging.ledger.table import TIME_SHARDS, days, look_again, shards, text
@@ -139,7 +146,7 @@ class Archiver(EncounterTable):
                 self._put_item(look_again(encounter.key, self._now()))
         for key in self.unreadable:
             self._put_item(look_again(key, self._now()))
-        came = {key: one for one in encounters for key in self.item_keys(one) if key[1].startswith("RECEIVED#")}
+        came = {key: one for one in encounters for key in received_keys(one)}
         received: dict[str, list[Received]] = {}
         for found in self._batch(came):
             received.setdefault(came[found["pk"], found["sk"]].key, []).append(as_received(found))

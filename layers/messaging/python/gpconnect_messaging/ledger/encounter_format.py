@@ -106,8 +106,13 @@ class MissingPartError(UnreadableEncounterError):
 
 def pack(body: Json, version: int = VERSION) -> bytes:
     """Compress a body."""
+    return compress(json.dumps(body, separators=(",", ":")).encode(), version)
+
+
+def compress(written: bytes, version: int = VERSION) -> bytes:
+    """Compress a body that is written as JSON."""
     packing = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_DEFAULT_STRATEGY, _DICTIONARIES[version])
-    return packing.compress(json.dumps(body, separators=(",", ":")).encode()) + packing.flush()
+    return packing.compress(written) + packing.flush()
 
 
 def unpack(packed: bytes, version: int) -> Json:

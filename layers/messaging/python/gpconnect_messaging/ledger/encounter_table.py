@@ -146,7 +146,7 @@ class EncounterTable(LedgerTable):
         keys = {(f"REQUEST#{request_id}", "REQUEST") for request_id in encounter.request_ids}
         for record in encounter.records.values():
             keys |= {(f"MESH#{mesh_id}", "SENT") for mesh_id in record.history.mesh_message_ids}
-            keys |= {(f"MESH#{mesh_id}", f"RECEIVED#{record.mailbox}") for mesh_id in record.history.came}
+        keys |= received_keys(encounter)
         return keys | {(part["pk"], part["sk"]) for part in self._partition(pk_of(encounter.key), "PART#")}
 
     def from_item(self, found: Item) -> Encounter:
@@ -318,6 +318,12 @@ class EncounterTable(LedgerTable):
         while key := page.get("LastEvaluatedKey"):
             page = self._client.query(**{**query, "ExclusiveStartKey": key})
             yield from map(plain, page["Items"])
+
+
+def received_keys(encounter: Encounter) -> set[Key]:
+    """Return the keys of the records of MESH messages that were received for an encounter."""
+    records = encounter.records.values()
+    return {(f"MESH#{mesh_id}", f"RECEIVED#{record.mailbox}") for record in records for mesh_id in record.history.came}
 
 
 def arrived_at(values: Item) -> str:
