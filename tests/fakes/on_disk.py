@@ -198,9 +198,14 @@ class DiskBucket:
             ).fetchall()
         if found is None:
             raise aws_error("GetObject", "NoSuchKey")
+        if Range and first >= found[0]:
+            raise aws_error("GetObject", "InvalidRange")
         skipped = first // _PIECE * _PIECE
         content = b"".join(piece for (piece,) in pieces)[first - skipped : end - skipped]
-        return {"Body": StreamingBody(io.BytesIO(content), len(content)), "ContentLength": len(content)}
+        return {
+            "Body": StreamingBody(io.BytesIO(content), len(content)), "ContentLength": len(content),
+            "ContentRange": f"bytes {first}-{first + len(content) - 1}/{found[0]}",
+        }  # fmt: skip
 
     def get_paginator(self, operation: str) -> "_ObjectPages":
         assert operation == "list_objects_v2"

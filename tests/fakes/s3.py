@@ -56,7 +56,11 @@ class Bucket:
         head = self._head(Key, VersionId, content)
         if Range:
             first, last = Range.removeprefix("bytes=").split("-")
-            content = content[int(first) : int(last) + 1 if last else None]
+            if int(first) >= len(content):
+                raise aws_error("GetObject", "InvalidRange")
+            part = content[int(first) : int(last) + 1 if last else None]
+            head["ContentRange"] = f"bytes {first}-{int(first) + len(part) - 1}/{len(content)}"
+            content = part
         return {**head, "Body": StreamingBody(io.BytesIO(content), len(content)), "ContentLength": len(content)}
 
     def head_object(self, *, Key: str, VersionId: str | None = None, **_: Any) -> Item:

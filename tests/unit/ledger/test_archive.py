@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -458,7 +459,11 @@ def test_whatever_is_archived_and_deleted_every_id_is_found_with_the_same_conten
         kept.clock.advance(timedelta(days=number) if step in ("wait", "send") else timedelta(minutes=6))
 
 
-def test_any_id_of_any_age_takes_two_requests_of_the_ledger_and_four_of_the_archive_after_96_months(kept: Kept) -> None:
+@pytest.mark.parametrize("short", [1, 1_000_000], ids=["a long index", "a short index"])
+def test_any_id_of_any_age_takes_two_requests_of_the_ledger_and_four_of_the_archive_after_96_months(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, short: int
+) -> None:
+    monkeypatch.setattr(archive, "_SHORT_INDEX", short)
     message = kept.send("e")
     kept.clock.time = DUE
     kept.archived()
@@ -475,6 +480,35 @@ def test_any_id_of_any_age_takes_two_requests_of_the_ledger_and_four_of_the_arch
         assert kept.live.requests.total() <= 2, name
         assert kept.s3.requests.total() <= 4, name
     assert kept.archive.find("96-29")
+
+
+def in_one_partition(number: int) -> list[bytes]:
+    """Sorted index entries of ids with hashes that begin alike."""
+    random = Random(number)
+    hashes = {bytes([0xAB, 0xC0 + random.randrange(16)]) + random.randbytes(archive._HASH - 2) for _ in range(number)}
+    return [archive._ENTRY.pack(digest, 24_000, 0, 0, 1) for digest in sorted(hashes)]
+
+
+@pytest.mark.parametrize("number", [2_731, 3_000, 50_000])
+def test_of_a_long_index_only_the_part_about_a_hash_is_read(kept: Kept, number: int) -> None:
+    entries = in_one_partition(number)
+    kept.bucket.put_object(Key="archive-index/abc", Body=b"".join(entries))
+    for entry in entries[:: number // 40] + entries[-1:]:
+        found = kept.archive._entries_about(entry[: archive._HASH])
+        assert entry in archive._parts(found, archive._ENTRY)
+    assert len(found) < 24 * (10 * number**0.5 + 200)
+    assert kept.s3.requests["get_object"] <= len(entries[:: number // 40]) + 2, "one each, and one to learn the size"
+    missing = b"\xab\xc7" + bytes(8)
+    assert missing not in kept.archive._entries_about(missing)
+
+
+def test_an_index_whose_hashes_are_not_spread_or_that_became_shorter_is_read_whole(kept: Kept) -> None:
+    entries = in_one_partition(9_000)
+    lowest = [bytes([0xAB, 0xC0]) + bytes(4) + entry[6:] for entry in entries]
+    for part in (entries, sorted(lowest), entries[:2_800], entries, entries[-2_800:]):
+        kept.bucket.put_object(Key="archive-index/abc", Body=b"".join(part))
+        for entry in (part[0], part[1_400], part[-1]):
+            assert entry in archive._parts(kept.archive._entries_about(entry[: archive._HASH]), archive._ENTRY)
 
 
 def test_blocks_of_the_index_together_hold_every_entry(kept: Kept) -> None:

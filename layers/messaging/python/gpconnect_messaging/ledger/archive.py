@@ -27,7 +27,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from math import floor
+from math import floor, isqrt
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,6 +49,8 @@ _SPAN = Struct(">?qqHIII")
 _HEADER = Struct(">Q32sI")
 """Number of lines, SHA-256, and the number of bytes of spans, which come before the entries."""
 _LINES = 64
+_SHORT_INDEX = 64 * 1024
+"""Bytes of a partition that are read at once: all of it, up to some two million encounters in the archive."""
 _THREADS = 16
 _MERGED_AT_ONCE = 2
 """A partition grows with the years."""
@@ -87,17 +89,46 @@ class Archive:
         self._client = client
         self._bucket = bucket
         self._locked_for = locked_for
+        self._index_size = 0
 
     def find(self, name: str) -> Archived | None:
-        """Find an encounter by its key, a request id or a MESH id, with one read of the index and one of a segment."""
+        """Find an encounter by its key, a request id or a MESH id: one read of the index, and one of a segment.
+
+        The first lookup in a long index takes one more.
+        """
         digest = _digest(name)
-        entries = self._get(_index_key(_partition(digest))) or b""
+        entries = self._entries_about(digest)
         at = _position(entries, digest)
         if entries[at : at + _HASH] != digest:
             return None
         lines = self._member(_ENTRY.unpack_from(entries, at)[1:])
         found = (_read(line) for line in lines if name in line.decode())
         return next((archived for archived in found if name in archived.names), None)
+
+    def _entries_about(self, digest: bytes) -> bytes:
+        """Read the entries of a partition among which a hash must be: all of a short one, or the part about its place.
+
+        Hashes are spread evenly, so that partitions are about as long, and the place of a hash is known but for some
+        hundreds of entries, also among millions.
+        """
+        key = _index_key(_partition(digest))
+        for _ in range(2):  # where the length was not known, or wrong, it is known now
+            start, length = _place(digest, self._index_size)
+            try:
+                found = self._client.get_object(
+                    Bucket=self._bucket, Key=key, Range=f"bytes={start}-{start + length - 1}"
+                )  # fmt: skip
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "NoSuchKey":
+                    return b""
+                if error.response["Error"]["Code"] == "InvalidRange":
+                    break
+                raise
+            part, self._index_size = found["Body"].read(), int(found["ContentRange"].rpartition("/")[2])
+            is_end = start + len(part) >= self._index_size
+            if (start == 0 or part[:_HASH] <= digest) and (is_end or digest <= part[-_ENTRY.size :][:_HASH]):
+                return bytes(part)
+        return self._get(key) or b""
 
     def arrived(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, str, Encounter]]:
         """Yield the requests that came between two times, newest first: the time, the id and the encounter.
@@ -279,6 +310,21 @@ def _digest(name: str) -> bytes:
 
 def _partition(digest: bytes) -> int:
     return int.from_bytes(digest[:2], "big") >> 4
+
+
+def _place(digest: bytes, size: int) -> tuple[int, int]:
+    """Return where an entry must be in a partition of this size: the start and the length of the part, in bytes.
+
+    The margin is ten standard deviations.
+    """
+    if size <= _SHORT_INDEX:
+        return 0, _SHORT_INDEX
+    bits = 8 * _HASH - 12  # without those that are the partition
+    count = size // _ENTRY.size
+    place = count * (int.from_bytes(digest, "big") & ((1 << bits) - 1)) >> bits
+    margin = 5 * isqrt(count) + _LINES
+    start = max(place - margin, 0)
+    return start * _ENTRY.size, (place + margin - start) * _ENTRY.size
 
 
 def _least(partition: int) -> bytes:
