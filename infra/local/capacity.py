@@ -8,6 +8,7 @@ Standard library only: the emulator's environment runs it.
 """
 
 import math
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -63,9 +64,10 @@ def read(items: Iterable[Item], *, consistent: bool) -> float:
 def _value(value: Mapping[str, Any]) -> int:
     [(kind, content)] = value.items()
     match kind:
-        case "B" if isinstance(content, bytes):
-            return len(content)
-        case "S" | "B":
+        case "B":
+            # In a call, binary content is written in base64.
+            return len(content if isinstance(content, bytes) else b64decode(content))
+        case "S":
             return len(str(content).encode())
         case "N":
             return math.ceil(len(str(content)) / 2) + 1

@@ -1,5 +1,6 @@
 """DynamoDB's units, by the examples of the developer guide."""
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -20,6 +21,13 @@ def test_a_write_takes_a_unit_for_each_begun_kilobyte_and_twice_that_in_a_transa
 ) -> None:
     assert [count for _, _, count in written(None, item(kilobytes), {}, transaction=False)] == [units]
     assert [count for _, _, count in written(None, item(kilobytes), {}, transaction=True)] == [2 * units]
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 766])
+def test_binary_content_counts_as_its_bytes_and_not_as_the_base64_of_the_call(length: int) -> None:
+    content = bytes(length)
+    for written_as in (content, b64encode(content).decode()):
+        assert size({"body": {"B": written_as}}) == len("body") + length
 
 
 def test_a_write_that_makes_an_item_smaller_takes_what_the_larger_does() -> None:
