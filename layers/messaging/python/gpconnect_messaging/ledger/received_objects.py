@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from gpconnect_messaging.conflicts import past_transactions
 from gpconnect_messaging.ledger.precedence import object_of
-from gpconnect_messaging.ledger.table import Item, Key, LedgerTable, item, plain, text, time
+from gpconnect_messaging.ledger.table import Item, Key, LedgerTable, content_key, item, plain, text, time
 from gpconnect_messaging.storage import DropFile, ListedObject, whole_second
 from gpconnect_messaging.threads import in_threads
 
@@ -131,11 +131,6 @@ class ReceivedObjects(LedgerTable):
         # A sort key of DynamoDB is too short for S3's longest version id.
         digest = hashlib.sha256(version.version.encode()).hexdigest()[:32]
         return self._pk(version.key), f"{_RECEIVED}{text(whole_second(version.at))}#{digest}"
-
-
-def content_key(s3_object: str) -> Key:
-    """Return the ledger's key of the last content received under a key of the drop; see `precedence.object_of`."""
-    return f"OBJECT#{s3_object}", "CONTENT"
 
 
 def _receiver(found: Item) -> Receiver:

@@ -47,7 +47,6 @@ from gpconnect_messaging.ledger.events import LedgerEvent, superseded, withdrawa
 from gpconnect_messaging.ledger.history import MessageHistory
 from gpconnect_messaging.ledger.orders import as_order
 from gpconnect_messaging.ledger.precedence import Precedence, RequestTimes
-from gpconnect_messaging.ledger.received_objects import content_key
 from gpconnect_messaging.ledger.records import (
     QUARANTINED,
     AuditEvent,
@@ -65,6 +64,7 @@ from gpconnect_messaging.ledger.table import (
     Item,
     Key,
     LedgerBusyError,
+    content_key,
     in_time,
     item,
     look_again,

@@ -204,6 +204,11 @@ def in_time(key: str, at: datetime) -> Item:
     return {"time_shard": f"{at.astimezone(UTC).date()}#{shard(key, TIME_SHARDS)}", "at": text(at)}
 
 
+def content_key(s3_object: str) -> Key:
+    """Return the ledger's key of the last content received under a key of the drop; see `precedence.object_of`."""
+    return f"OBJECT#{s3_object}", "CONTENT"
+
+
 def look_again(encounter_key: str, at: datetime) -> Item:
     """Return the item by which the archiver looks at an encounter again, with the requests of this time."""
     pk = f"AGAIN#{encounter_key}"
