@@ -337,6 +337,49 @@ def test_a_large_encounter_from_the_archive_comes_back_in_items_that_dynamodb_ta
     assert [row.version for row in kept.search.of_encounter(ids_of(MAILBOX, "e").key)] == list(range(61, 0, -1))
 
 
+def test_a_writer_that_remembers_the_expired_item_loses_to_one_that_came_back_from_the_archive(kept: Kept) -> None:
+    kept.send("e")
+    kept.clock.time = DUE
+    kept.archived()
+    kept.clock.advance(GRACE)
+    client: Any = kept.table
+    slow, fast = (
+        Ledger(client, "ledger", PATIENCE, kept.clock).with_archive(kept.archive, by_any_id=False) for _ in range(2)
+    )
+    ids, now = ids_of(MAILBOX, "e"), kept.clock()
+    slow.encounter(ids.key)
+    assert kept.expire() == 1
+    requests = [f"{number}{number}000000-0000-5000-8000-000000000001" for number in (7, 8)]
+    given = [ledger.claim(name, ids, ("v",), now) for ledger, name in zip((fast, slow), requests, strict=True)]
+    assert [claim and claim.version for claim in given] == [2, 3]
+    assert set(Ledger(client, "ledger", PATIENCE, kept.clock).encounter(ids.key).claims) >= set(requests)
+
+
+def test_a_part_that_is_written_while_the_archiver_lets_the_older_revision_expire_stays(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encounter_format, "LARGEST_BODY", 200)
+    kept.ledger.with_archive(kept.archive, by_any_id=False)
+    kept.send("e")
+    kept.clock.time = DUE
+    update, changed = kept.table.update_item, list[bool]()
+
+    def update_item(**how: Any) -> Any:
+        answer = update(**how)
+        if not changed and "expires_at" in how["UpdateExpression"] and how["Key"]["sk"]["S"] == STATE:
+            changed.append(True)
+            for _ in range(2):
+                kept.send("e")
+        return answer
+
+    monkeypatch.setattr(kept.table, "update_item", update_item)
+    kept.archived()
+    assert changed
+    kept.clock.advance(GRACE + timedelta(days=60))
+    kept.expire()
+    assert [row.version for row in kept.search.of_encounter(ids_of(MAILBOX, "e").key)] == [3, 2, 1]
+
+
 def test_the_archive_of_two_years_begins_with_the_first_month(kept: Kept) -> None:
     kept.table.delete_item(Key=item({"pk": "ARCHIVE", "sk": "PROGRESS"}))
     kept.send("e")

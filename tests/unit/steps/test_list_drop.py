@@ -114,6 +114,16 @@ def test_a_document_that_no_request_names_is_told_by_a_hash(world: World) -> Non
     assert [len(document_id) for document_id in found.document_ids] == [16]
 
 
+def test_another_document_under_the_same_key_is_told_again(world: World) -> None:
+    for _ in range(2):
+        world.dropped.put_object(Key="out/report.pdf", Body=b"%PDF")
+        world.clock.advance(2 * HOUR)
+        assert listing(world).run().documents_without_request == 1
+        world.clock.advance(30 * 24 * HOUR)
+        assert listing(world).run().documents_without_request == 0
+    assert subjects(world) == ["Documents were dropped without a request"] * 2
+
+
 @pytest.mark.parametrize("key", ["one/report.pdf", "one/zz.pdf", "one/scans/2.pdf", "one/REQUEST.PDF"])
 def test_a_document_beside_a_request_that_is_not_taken_in_yet_is_not_called_alone(world: World, key: str) -> None:
     """Whether S3 lists it before the request or after it, on the same page or on another."""

@@ -652,7 +652,7 @@ class Ledger(EncounterTable):
             for number, part in enumerate(encounter_format.divided(older)):
                 name = f"{encounter.revision:08}-{draft.token}-{number}"
                 values = {"pk": pk_of(encounter.key), "sk": f"PART#{name}", "v": encounter_format.VERSION}
-                self._put_item(values | {"body": encounter_format.pack(part)})
+                self._put_item(values | {"body": encounter_format.pack(part), "kept_by": draft.encounter.revision + 1})
                 encounter = replace(encounter, parts=(*encounter.parts, name))
             apart = encounter_format.union(apart, older)
             body = encounter_format.encode(encounter, apart)

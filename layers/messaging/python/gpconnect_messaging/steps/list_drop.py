@@ -16,6 +16,7 @@ from gpconnect_messaging.drop_keys import is_request
 from gpconnect_messaging.ledger.drop_passes import FIRST_WINDOW, DropPass, DropPasses, Listing, notifications
 from gpconnect_messaging.ledger.received_objects import ReceivedObjects
 from gpconnect_messaging.ledger.reconciliation import DropFindings
+from gpconnect_messaging.ledger.table import text
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import IntakeQueue
 from gpconnect_messaging.storage import DropBucket, Evidence, ListedObject, whole_second
@@ -100,8 +101,8 @@ class ListDrop:
             documents = self.received.documents_not_received(documents)
         waiting = self._waiting(requests)
         folder_waits = {request.folders[0]: True for request in waiting}
-        alone = [document.key for document in documents if not self._beside_a_request(document, folder_waits)]
-        ids = [self.identifiers.digest("dropped document", key).hex()[:16] for key in alone]
+        alone = [document for document in documents if not self._beside_a_request(document, folder_waits)]
+        ids = list(map(self._document_id, alone))
         uncounted = self._uncounted(ids)
         announced = self._uncounted([self._request_id(request) for request in waiting if self._announce(request)])
         findings = DropFindings(
@@ -134,6 +135,10 @@ class ListDrop:
             if folder_waits[folder]:
                 return True
         return False
+
+    def _document_id(self, document: ListedObject) -> str:
+        """Return the id of a dropped document, the same in both lists: another document under the key has another."""
+        return self.identifiers.digest("dropped document", f"{text(document.at)} {document.key}").hex()[:16]
 
     def _request_id(self, request: ListedObject) -> str:
         return str(self.identifiers.dropped_request_id(self.drop.name, request.key, request.version))
