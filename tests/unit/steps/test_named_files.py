@@ -127,13 +127,16 @@ def test_a_document_is_not_the_corrections_where_a_later_request_was_dropped(fol
     assert "it is not certain which content it means" in folder.why(folder.build_after_the_wait("correction"))
 
 
-def test_what_was_refused_may_come_again_as_another_encounter_with_the_same_document(folder: OneFolder) -> None:
+def test_a_document_that_a_refused_request_received_never_goes_with_another_encounter(folder: OneFolder) -> None:
     folder.file("A")
     folder.request("wrong", organisation__ods_code="Z99")
     assert folder.build("wrong").status is Status.INVALID
     folder.clock.advance(timedelta(minutes=3))
-    folder.request("right")
-    assert folder.carries(folder.build_after_the_wait("right"), "A")
+    folder.request("next patient")
+    assert "belongs to a request of another encounter" in folder.why(folder.build_after_the_wait("next patient"))
+    folder.file("B")
+    folder.request("with its own")
+    assert folder.carries(folder.build("with its own"), "B")
 
 
 @pytest.mark.parametrize("same_content", [True, False])

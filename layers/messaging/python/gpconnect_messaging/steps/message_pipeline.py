@@ -103,7 +103,6 @@ class MessagePipeline:
         """Read the files that a request names. Raises RequestRefusedError; NotReadyError; GateUnavailableError."""
         files = FileFinder(
             drop=self.drop,
-            ledger=self.ledger,
             received=self.received,
             scanned=self.scanned,
             patience=self.document_wait,

@@ -12,8 +12,6 @@ from enum import Enum, auto
 from typing import NoReturn
 
 from gpconnect_messaging.ledger.received_objects import KNOWN_FOR, ReceivedObjects, Receiver
-from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.steps.scanning import Scanned
 from gpconnect_messaging.steps.waiting import require_ready
@@ -61,7 +59,6 @@ class FileFinder:
     """Finds named files in the drop; waits for a missing file for `patience`."""
 
     drop: DropBucket
-    ledger: Ledger
     received: ReceivedObjects
     scanned: Scanned
     patience: timedelta
@@ -161,15 +158,14 @@ class FileFinder:
         return [(version, self._owner(self.received.receiver(version), request)) for version in versions]
 
     def _owner(self, receiver: Receiver | None, request: NamingRequest) -> "_Owner":
-        """Return the owner of a version, by the receiver. A version that a refused request received is free again."""
+        """Return the owner of a version, by the receiver, also where the receiver was refused."""
         if not receiver or not receiver.request_id or not request.own_folder:
             return _Owner.NONE
         if receiver.request_id == request.receiver.request_id:
             return _Owner.THIS
         if receiver.encounter_key == request.receiver.encounter_key:
             return _Owner.RECEIVED
-        row = self.ledger.find(receiver.request_id)
-        return _Owner.RECEIVED if row and row.status is Status.INVALID else _Owner.OTHER
+        return _Owner.OTHER
 
     def _refuse_others(self, field: str, request: NamingRequest) -> NoReturn:
         self._refuse_after_a_wait("a file that it names belongs to another request", field, _OTHERS, request)
