@@ -208,3 +208,16 @@ def test_a_version_that_no_object_can_have_names_no_object() -> None:
     for version in ("no version of S3's", "2"):
         with pytest.raises(NotThereError):
             DropBucket(cast("Any", bucket), "drop").read("request.json", version, 10)
+
+
+def test_all_versions_of_a_key_are_listed_and_none_of_a_longer_key() -> None:
+    bucket = Bucket()
+    bucket.per_page = 2
+    versions = [bucket.put_object(Key="in/report.pdf", Body=b"%PDF")["VersionId"] for _ in range(7)]
+    bucket.put_object(Key="in/report.pdf.old", Body=b"%PDF")
+    drop = DropBucket(cast("Any", bucket), "drop")
+    assert [version.version for version in drop.versions("in/report.pdf")] == versions[::-1]
+    newest = drop.newest_version("in/report.pdf")
+    assert newest
+    assert newest.version == versions[-1] == drop.current_version("in/report.pdf")
+    assert drop.newest_version("in/report") is None

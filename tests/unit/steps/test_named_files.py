@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gpconnect_messaging.ledger.received_objects import KNOWN_FOR
 from gpconnect_messaging.ledger.stored_names import Status
+from gpconnect_messaging.steps import message_pipeline
 from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.waiting import NotReadyError, require_ready
 from tests.examples import request_data
@@ -26,22 +27,24 @@ def report_of(encounter: str) -> bytes:
 class OneFolder(Product):
     """A sender that uses one folder for every request, and a builder that comes when it comes."""
 
+    at = "in/"
+
     def __init__(self) -> None:
         super().__init__(drop=None, hold_window_seconds=0)
         self.builder = replace(self.builder, document_wait=WAIT)
         self.dropped_at: dict[str, tuple[str, datetime]] = {}
 
     def file(self, encounter: str) -> None:
-        self.dropped.put_object(Key="in/report.pdf", Body=report_of(encounter))
+        self.dropped.put_object(Key=f"{self.at}report.pdf", Body=report_of(encounter))
 
     def request(self, encounter: str, label: str = "", **changes: object) -> None:
         body = json.dumps(request_data(SAMPLE, encounter=encounter, **changes)).encode()
-        version = self.dropped.put_object(Key="in/request.json", Body=body)["VersionId"]
+        version = self.dropped.put_object(Key=f"{self.at}request.json", Body=body)["VersionId"]
         self.dropped_at[label or encounter] = version, self.clock()
 
     def build(self, label: str) -> BuildResult:
         version, at = self.dropped_at[label]
-        return self.builder.dropped("drop", "in/request.json", version, at, f"{int(version):018X}")
+        return self.builder.dropped("drop", f"{self.at}request.json", version, at, f"{int(version):018X}")
 
     def has_sent(self, encounter: str, *, ago: timedelta) -> None:
         self.file(encounter)
@@ -125,6 +128,22 @@ def test_a_document_is_not_the_corrections_where_a_later_request_was_dropped(fol
     folder.clock.advance(SECOND)
     folder.request("B")
     assert "it is not certain which content it means" in folder.why(folder.build_after_the_wait("correction"))
+
+
+@pytest.mark.parametrize("at", ["in/", ""], ids=["in a folder", "in the root"])
+def test_a_request_that_an_operator_resubmits_never_takes_what_another_encounter_received(
+    folder: OneFolder, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    folder.at = at
+    folder.file("A")
+    folder.request("A", organisation__ods_code="Z99")
+    refused = folder.build("A")
+    folder.clock.advance(timedelta(hours=1))
+    folder.has_sent("B", ago=timedelta(minutes=1))
+    monkeypatch.setattr(message_pipeline, "broken_rules", lambda *_: [])  # the setting that refused it is corrected
+    folder.sends_again(ids=(refused.message_id,))
+    [again] = folder.resubmitted.take()
+    assert "belongs to a request of another encounter" in folder.why(folder.builder.resubmitted(again))
 
 
 def test_a_document_that_a_refused_request_received_never_goes_with_another_encounter(folder: OneFolder) -> None:

@@ -184,8 +184,11 @@ class DropBucket:
 
     def _versions_of(self, key: str) -> Iterator[Any]:
         # S3 lists a key before longer keys that begin with it, and the newest version of a key first.
-        page = self._client.list_object_versions(Bucket=self._bucket, Prefix=key)
-        return (version for version in page.get("Versions", ()) if version["Key"] == key)
+        for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=key):
+            for version in page.get("Versions", ()):
+                if version["Key"] != key:
+                    return
+                yield version
 
     def _tagging(self, key: str, version: str | None) -> tuple[str, dict[str, str]]:
         which = {"VersionId": version} if version else {}

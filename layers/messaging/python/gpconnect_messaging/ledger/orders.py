@@ -28,8 +28,8 @@ class OrderBook(LedgerTable):
 def origin_item(origin: Origin) -> Item:
     """Write an origin as attributes of an item."""
     arrived = {"arrived": text(origin.arrived)} if origin.arrived else {}
-    queue_of = {"queue_of": origin.queue_of} if origin.queue_of else {}
-    return {"folder": origin.folder, "document_versions": list(origin.document_versions), **arrived, **queue_of}
+    way = {"dropped": True} if origin.dropped else {"queue_of": origin.queue_of} if origin.queue_of else {}
+    return {"folder": origin.folder, "document_versions": list(origin.document_versions), **arrived, **way}
 
 
 def read_origin(item: Item) -> Origin | None:
@@ -40,6 +40,7 @@ def read_origin(item: Item) -> Origin | None:
         folder=item["folder"],
         document_versions=tuple(item["document_versions"]),
         arrived=time(item["arrived"]) if "arrived" in item else None,
+        dropped=item.get("dropped", False),
         queue_of=item.get("queue_of", ""),
     )
 

@@ -89,13 +89,15 @@ class Origin:
 
     The versions are those that were checked, so later overwriting does not change what is sent; a refused request has
     no versions. The sender chooses the folder, which can name a person: it is stored, never logged. `arrived` (UTC) is
-    when the request was received, which orders it among the encounter's requests. `queue_of` is the sender on whose
-    queue the request came; empty for a drop, where the folder identifies the sender.
+    when the request was received, which orders it among the encounter's requests. `dropped` says that it came through
+    the drop, also in the bucket's root. `queue_of` is the sender on whose queue the request came; empty for a drop,
+    where the folder identifies the sender.
     """
 
     folder: str = field(default="", repr=False)
     document_versions: tuple[str, ...] = ()
     arrived: datetime | None = None
+    dropped: bool = False
     queue_of: str = ""
 
 

@@ -82,7 +82,7 @@ class Intake(MessagePipeline):
         """
         request_id = self.identifiers.dropped_request_id(bucket, key, version)
         arrived = read_stated(arrived) or self.now()
-        origin = Origin(folder=folder_of(key), arrived=arrived)
+        origin = Origin(folder=folder_of(key), arrived=arrived, dropped=True)
         self.evidence.receipt(str(request_id))
         if bucket != self.drop.name:  # anyone who may use the queue can imitate S3's event
             return self._refuse(request_id, None, [Reason("request", "lies in a bucket that is not the drop")])
@@ -188,7 +188,7 @@ class Intake(MessagePipeline):
             folder=received.origin.folder,
             arrived=arrived,
             files_of=received.files_of or arrived,
-            own_folder=bool(drop_event.s3_object or received.origin.folder),
+            own_folder=received.origin.dropped,
             still_current=drop_event.still_current,
         )
         content = self._content(request, claimed, naming)
