@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -19,6 +20,7 @@ from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.stored_names import EventType, Status
 from tests.fakes.clock import Clock
 from tests.fakes.dynamodb import Table
+from tests.fakes.product import Product
 from tests.identifiers import ids_of, key_of
 from tests.unit.ledger.events import accepted, refused, response, started
 
@@ -110,6 +112,35 @@ def test_a_list_of_a_quiet_weekend_takes_sixteen_queries_at_most(kept: Kept) -> 
     with patch.object(kept.table, "query", wraps=kept.table.query) as query:
         assert len(kept.search.by_time().rows) == 1
     assert query.call_count <= 16, "a query costs gpcm list four milliseconds of processor time"
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+@pytest.mark.parametrize("status", [None, Status.RELEASED])
+def test_pages_by_time_show_held_requests_and_what_they_became_once_by_arrival(
+    limit: int, status: Status | None
+) -> None:
+    product = Product()
+    for number in range(3):
+        product.asks(encounter=f"held-{number}")
+    product.clock.advance(timedelta(hours=1))
+    product.mailbox = replace(product.mailbox, hold_window_seconds=0)
+    for number in range(3):
+        product.asks(encounter=f"direct-{number}")
+    product.later(timedelta(hours=3))
+    found = Search(product.around.dynamodb, "ledger", product.clock)  # type: ignore[arg-type]
+    shown: list[str] = []
+    cursor: str | None = None
+    while not shown or cursor:
+        page = (
+            found.by_time(limit=limit, cursor=cursor)
+            if status is None
+            else found.by_status(status, limit=limit, cursor=cursor)
+        )
+        shown += [row.message_id for row in page.rows]
+        cursor = page.cursor
+    assert len(set(shown)) == len(shown) == (9 if status is None else 3), "three held, what they became, and three more"
+    if status is None:
+        assert [row.encounter[:4] for row in found.by_time(limit=9).rows] == ["dire"] * 3 + ["held"] * 6
 
 
 def test_a_page_is_of_one_mailbox_and_one_time_where_that_is_asked(kept: Kept) -> None:

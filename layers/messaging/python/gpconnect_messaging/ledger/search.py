@@ -36,6 +36,8 @@ _THREADS = 16
 
 _Position = tuple[datetime, str]
 """The time by which a list is ordered, and a message id."""
+_Found = tuple[datetime, MessageRecord]
+"""A message, and the time by which the list is ordered."""
 
 
 class CursorError(ValueError):
@@ -114,12 +116,14 @@ class Search(EncounterTable):
             reverse=True,
         )
         found = (
-            record
+            (at, record)
             for batch in _batches(entries, limit + 1, lambda entry: entry.since)
-            for record in _newest_first(self.records_of([entry.key for entry in batch]), _changed_at)
+            for at, record in _newest_first(
+                (_changed_at(record), record) for record in self.records_of([entry.key for entry in batch])
+            )
             if record.status is status and any(record.changed_at == entry.since for entry in batch)
         )
-        return self._page(found, limit, after, _changed_at)
+        return self._page(found, limit, after)
 
     def by_time(
         self,
@@ -204,19 +208,27 @@ class Search(EncounterTable):
         end = min(filter(None, (until, after and after[0], self._now())))
         arrivals = self.arrivals_of_any_age(since or self._now() - LOOKS_BACK, end, mailbox)
         found = (
-            record
+            (at, record)
             for batch in _batches(arrivals, limit + 1, arrived_at)
-            for record in _newest_first(self._requested(batch), _created_at)
+            for at, record in _newest_first(self._requested(batch))
             if status in (None, record.status)
         )
-        return self._page(found, limit, after, _created_at)
+        return self._page(found, limit, after)
 
-    def _requested(self, arrivals: Sequence[Item]) -> Iterator[MessageRecord]:
-        """Yield the messages of these requests; the pointers name the encounters."""
+    def _requested(self, arrivals: Sequence[Item]) -> Iterator[_Found]:
+        """Yield the messages of these requests with the requests' arrival; the pointers name the encounters.
+
+        A held request became a message long after the arrival.
+        """
         requests = {str(values["pk"]).removeprefix("REQUEST#") for values in arrivals}
         archived = [values["archived"] for values in arrivals if "archived" in values]
         encounters = self.as_now({values["encounter_key"] for values in arrivals}, archived)
-        return (one for encounter in encounters for one in encounter.records.values() if one.request_id in requests)
+        return (
+            (encounter.arrivals[one.request_id], one)
+            for encounter in encounters
+            for one in encounter.records.values()
+            if one.request_id in requests
+        )
 
     def _of_id(self, own_id: str) -> list[Summary]:
         encounter = self.encounter_of(own_id)
@@ -226,22 +238,16 @@ class Search(EncounterTable):
         ids = [own_id] if own_id in encounter.records else claim.message_ids if claim else ()
         return [self._summary(encounter.records[found]) for found in ids if found in encounter.records]
 
-    def _page(
-        self,
-        records: Iterator[MessageRecord],
-        limit: int,
-        after: _Position | None,
-        at: Callable[[MessageRecord], datetime],
-    ) -> Page:
+    def _page(self, found: Iterator[_Found], limit: int, after: _Position | None) -> Page:
         rows: list[Summary] = []
         last: _Position | None = None
-        for record in records:
-            if after is not None and (at(record), record.message_id) >= after:
+        for at, record in found:
+            if after is not None and (at, record.message_id) >= after:
                 continue
             if len(rows) == limit:
                 return Page(tuple(rows), last and _cursor(*last))
             rows.append(self._summary(record))
-            last = (at(record), record.message_id)
+            last = (at, record.message_id)
         return Page(tuple(rows))
 
     def _summary(self, record: MessageRecord) -> Summary:
@@ -269,12 +275,8 @@ def _changed_at(record: MessageRecord) -> datetime:
     return record.changed_at or record.created_at
 
 
-def _created_at(record: MessageRecord) -> datetime:
-    return record.created_at
-
-
-def _newest_first(records: Iterable[MessageRecord], at: Callable[[MessageRecord], datetime]) -> list[MessageRecord]:
-    return sorted(records, key=lambda record: (at(record), record.message_id), reverse=True)
+def _newest_first(found: Iterable[_Found]) -> list[_Found]:
+    return sorted(found, key=lambda one: (one[0], one[1].message_id), reverse=True)
 
 
 def _batches(entries: Iterable[Any], size: int, at: Callable[[Any], Any]) -> Iterator[list[Any]]:
