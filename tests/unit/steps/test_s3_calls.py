@@ -1,7 +1,9 @@
 """How often a message calls S3, through the real steps and adapters: more calls are more money, and slower."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,10 +38,21 @@ class Counting:
 
         def counted(*arguments: Any, **named: Any) -> Any:
             bucket, key = arguments[1:3] or (named["Bucket"], named["Key"] if "Key" in named else named["Prefix"])
-            self._calls[f"{operation} {bucket}/{key.partition('/')[0]}"] += 1
+            self._count(operation, bucket, key)
             return call(*arguments, **named)
 
         return counted
+
+    def get_paginator(self, operation: str) -> Any:
+        def paginate(**named: Any) -> Iterator[Any]:
+            for page in self._s3.get_paginator(operation).paginate(**named):
+                self._count(operation, named["Bucket"], named["Prefix"])
+                yield page
+
+        return SimpleNamespace(paginate=paginate)
+
+    def _count(self, operation: str, bucket: str, key: str) -> None:
+        self._calls[f"{operation} {bucket}/{key.partition('/')[0]}"] += 1
 
 
 def delivered(window: timedelta, *, at_the_same_second: bool = False) -> Counter[str]:
