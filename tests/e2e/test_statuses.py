@@ -56,13 +56,12 @@ def test_a_whole_request_on_the_queue_is_sent_too(product: DeployedProduct) -> N
     run.session.client("s3").put_object(Bucket=run.outputs["DropBucketName"], Key=key, Body=PDF)
     documents = [{"key": key, "content_type": "application/pdf", "title": "Consultation report", "primary": True}]
     request = request_data(encounter=str(uuid.uuid4()), request_id=str(uuid.uuid4()), documents=documents)
-    before = {message.message_id for message in run.messages()}
     queue = run.session.client("sqs")
     for _ in range(2):  # the second is a repeat, and makes no second message
         queue.send_message(QueueUrl=run.outputs["IntakeQueueUrl"], MessageBody=json.dumps(request))
 
     def new() -> list[Message]:
-        return [message for message in run.messages() if message.message_id not in before]
+        return [message for message in run.messages() if message.item["encounter"] == request["encounter"]]
 
     product.wait(lambda: [message.status for message in new()] == ["DELIVERED"])
     (message,) = new()
