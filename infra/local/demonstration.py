@@ -107,10 +107,12 @@ def _journeys(product: Product, dropped: Sequence[Dropped]) -> list[Journey]:
 
 
 def _intervals(schedules: Sequence[Schedule]) -> str:
-    expressions = sorted({schedule.expression for schedule in schedules})
+    expressions = sorted({schedule.expression for schedule in schedules}, reverse=True)
     return ", ".join(
-        expression.removeprefix("rate(").removesuffix(")") if expression.startswith("rate(") else expression
-        for expression in expressions
+        dict.fromkeys(
+            expression.removeprefix("rate(").removesuffix(")") if expression.startswith("rate(") else "at set hours"
+            for expression in expressions
+        )
     )
 
 

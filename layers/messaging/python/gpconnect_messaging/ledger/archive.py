@@ -24,7 +24,6 @@ import json
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from math import floor, isqrt
@@ -36,7 +35,7 @@ from botocore.exceptions import ClientError
 from gpconnect_messaging.ledger import encounter_format
 from gpconnect_messaging.ledger.encounters import Encounter
 from gpconnect_messaging.ledger.records import MessageRecord, Received
-from gpconnect_messaging.ledger.table import text, time
+from gpconnect_messaging.threads import THREADS, in_threads
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -51,7 +50,6 @@ _HEADER = Struct(">Q32sI")
 _LINES = 64
 _SHORT_INDEX = 64 * 1024
 """Bytes of a partition that are read at once: all of it, up to some two million encounters in the archive."""
-_THREADS = 16
 _MERGED_AT_ONCE = 2
 """A partition grows with the years."""
 
@@ -138,8 +136,8 @@ class Archive:
         waiting: list[tuple[datetime, str, Encounter]] = []
         for spans in self._spans(start, end, arrived=True):
             spans.sort(key=lambda span: span.end, reverse=True)
-            for first in range(0, len(spans), _THREADS):
-                part, rest = spans[first : first + _THREADS], spans[first + _THREADS :][:1]
+            for first in range(0, len(spans), THREADS):
+                part, rest = spans[first : first + THREADS], spans[first + THREADS :][:1]
                 for span, found in zip(part, self._encounters([span.member for span in part]), strict=True):
                     waiting += [(at, request_id, encounter) for encounter in found
                                 for request_id, at in encounter.arrivals.items()
@@ -155,22 +153,20 @@ class Archive:
         """
         for spans in self._spans(start, end, arrived=False):
             members = sorted({span.member for span in spans}, reverse=True)
-            for first in range(0, len(members), _THREADS):
-                for found in self._encounters(members[first : first + _THREADS]):
+            for first in range(0, len(members), THREADS):
+                for found in self._encounters(members[first : first + THREADS]):
                     yield from found
 
     def _spans(self, start: datetime, end: datetime, *, arrived: bool) -> Iterator[list["_Span"]]:
         """Yield the spans of a time, those of the newest months first."""
         first, seconds = _month_of(start), (start.timestamp(), end.timestamp())
-        for last in range(_month_of(end), first - 1, -_THREADS):
-            keys = [_index_key(_month_name(number)) for number in range(last, max(last - _THREADS, first - 1), -1)]
-            with ThreadPoolExecutor(_THREADS) as threads:
-                found = [_Span.read(span) for index in threads.map(self._get, keys) for span in _parts(index, _SPAN)]
+        for last in range(_month_of(end), first - 1, -THREADS):
+            keys = [_index_key(_month_name(number)) for number in range(last, max(last - THREADS, first - 1), -1)]
+            found = [_Span.read(span) for index in in_threads(self._get, keys) for span in _parts(index, _SPAN)]
             yield [one for one in found if one.arrived is arrived and one.start <= seconds[1] and seconds[0] < one.end]
 
     def _encounters(self, members: Sequence["_Member"]) -> Iterator[list[Encounter]]:
-        with ThreadPoolExecutor(_THREADS) as threads:
-            yield from threads.map(lambda member: [_read(line).encounter for line in self._member(member)], members)
+        return in_threads(lambda member: [_read(line).encounter for line in self._member(member)], members)
 
     def _member(self, member: "_Member") -> list[bytes]:
         """Read the lines of a member; none of a segment that has expired."""
@@ -198,7 +194,7 @@ class Archive:
     def verified(self, month: str, number: int) -> Iterator[Archived]:
         """Read a whole segment back. Raises ArchiveDamagedError unless it has the count and the hash that it had."""
         key = _segment(month, number)
-        count, sha256, _ = _HEADER.unpack_from(self._get(f"{key}.ids") or bytes(_HEADER.size))
+        count, sha256, _ = _HEADER.unpack(self._get(f"{key}.ids", f"bytes=0-{_HEADER.size - 1}") or bytes(_HEADER.size))
         segment = self._get(f"{key}.jsonl.gz") or b""
         lines = gzip.decompress(segment).splitlines() if hashlib.sha256(segment).digest() == sha256 else []
         if not lines or len(lines) != count:
@@ -227,12 +223,10 @@ class Archive:
 
         # As bytes: an object for every entry takes four times the memory.
         added: dict[int, bytearray] = defaultdict(bytearray)
-        with ThreadPoolExecutor(_THREADS) as threads:
-            for found in threads.map(entries_of, range(segments)):
-                for entry in _parts(found, _ENTRY):
-                    added[_partition(entry)] += entry
-        with ThreadPoolExecutor(_MERGED_AT_ONCE) as threads:
-            list(threads.map(merge, list(added)))
+        for found in in_threads(entries_of, range(segments)):
+            for entry in _parts(found, _ENTRY):
+                added[_partition(entry)] += entry
+        list(in_threads(merge, list(added), _MERGED_AT_ONCE))
 
     def _index_spans(self, month: str, segments: int) -> None:
         """Replace the spans of a month's segments, each in the month that it is about."""
@@ -245,11 +239,10 @@ class Archive:
                 self._client.put_object(Bucket=self._bucket, Key=key, Body=written)
 
         added: dict[int, list[bytes]] = defaultdict(list)
-        with ThreadPoolExecutor(_THREADS) as threads:
-            for found, _ in threads.map(lambda number: self._ids(month, number), range(segments)):
-                for span in _parts(found, _SPAN):
-                    added[_month_of(datetime.fromtimestamp(_Span.read(span).start, UTC))].append(span)
-            list(threads.map(merge, list(added)))
+        for found, _ in in_threads(lambda number: self._ids(month, number), range(segments)):
+            for span in _parts(found, _SPAN):
+                added[_month_of(datetime.fromtimestamp(_Span.read(span).start, UTC))].append(span)
+        list(in_threads(merge, list(added)))
 
     def _ids(self, month: str, number: int) -> tuple[bytes, bytes]:
         """Read the spans and the index entries of a segment."""
@@ -270,11 +263,7 @@ class Archive:
 
 def _line(archived: Archived) -> bytes:
     encounter = archived.encounter
-    received = [
-        {"mailbox": one.mailbox, "mesh_message_id": one.mesh_message_id, "at": text(one.at),
-         "evidence_key": one.evidence_key, "outcome": one.outcome}
-        for one in archived.received
-    ]  # fmt: skip
+    received = list(map(encounter_format.written_received, archived.received))
     body = encounter_format.encode(replace(encounter, parts=()), encounter_format.NO_PARTS)
     values = {"v": encounter_format.VERSION, "key": encounter.key, "revision": encounter.revision}
     return json.dumps(values | {"encounter": body, "received": received}, separators=(",", ":")).encode() + b"\n"
@@ -284,7 +273,7 @@ def _read(line: bytes) -> Archived:
     values = json.loads(line)
     if values["v"] > encounter_format.VERSION:
         raise encounter_format.UnknownFormatError(f"the archive has format {values['v']}: use a newer release")
-    received = tuple(Received(**{**one, "at": time(one["at"])}) for one in values["received"])
+    received = tuple(map(encounter_format.read_received, values["received"]))
     apart = encounter_format.NO_PARTS
     return Archived(encounter_format.decode(values["key"], values["encounter"], values["revision"], apart), received)
 

@@ -12,7 +12,6 @@ the present month: the item `AGAIN#{key}` says so. Every change removes `expires
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -30,6 +29,7 @@ from gpconnect_messaging.ledger.encounter_table import (
 from gpconnect_messaging.ledger.encounters import Encounter
 from gpconnect_messaging.ledger.records import Received
 from gpconnect_messaging.ledger.table import TIME_SHARDS, days, look_again, shards, text
+from gpconnect_messaging.threads import in_threads
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -47,7 +47,6 @@ _SEGMENTS_AT_ONCE = 150
 """Segments whose entries fit in memory with a run's partitions (64 MB)."""
 _FEWEST_BLOCKS = 16
 """So that a step of the index takes seconds, and the time is checked in between."""
-_THREADS = 16
 _LOOKS_BACK = 12
 """Months before those to archive in the first run, in which a request can have come."""
 
@@ -167,8 +166,7 @@ class Archiver(EncounterTable):
     def _expire(self, progress: Progress, run: ArchiveRun, _time_left: Callable[[], bool]) -> Progress:
         at = int((self._now() + GRACE).timestamp())
         archived = self._into.verified(progress.month, progress.next)
-        with ThreadPoolExecutor(_THREADS) as threads:
-            run.expiring += sum(threads.map(lambda one: self._let_expire(one.encounter, at), archived))
+        run.expiring += sum(in_threads(lambda one: self._let_expire(one.encounter, at), list(archived)))
         done = progress.next + 1
         return replace(progress, next=done) if done < progress.segments else Progress(month=month_after(progress.month))
 

@@ -116,7 +116,7 @@ class Balances(EncounterTable):
             mailbox=record.mailbox,
             status=record.status,
             created_at=record.created_at,
-            changed_at=record.changed_at or record.created_at,
+            changed_at=record.status_since,
             due_at=due_at(record.history, self._patience),
             messages=record.messages,
             mesh_message_ids=record.history.mesh_message_ids,

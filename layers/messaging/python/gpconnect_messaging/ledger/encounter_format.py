@@ -145,7 +145,7 @@ def encode(encounter: Encounter, apart: Json) -> Json:
             "notifications": _beyond(
                 {own_id: _raised(raised) for own_id, raised in encounter.notifications.items()}, apart["notifications"]
             ),
-            "received": received and {**asdict(received), "at": text(received.at)},
+            "received": received and written_received(received),
             "parts": list(encounter.parts),
         }
     )  # fmt: skip
@@ -182,7 +182,7 @@ def decode(key: str, body: Json, revision: int, apart: Json) -> Encounter:
             for message_id, message in whole["messages"].items()
         },
         notifications={state.notification.id: state for state in raised},
-        received=received and Received(**{**received, "at": time(received["at"])}),
+        received=received and read_received(received),
         parts=tuple(rest.pop("parts", ())),
         carried=rest,
         revision=revision,
@@ -217,6 +217,16 @@ def union(older: Json, newer: Json) -> Json:
             events = {event[1]: event for event in (*older["messages"][message_id]["events"], *message["events"])}
             joined["messages"][message_id] = {**message, "events": list(events.values())}
     return joined
+
+
+def written_received(received: Received) -> Json:
+    """Return a received MESH message as JSON values."""
+    return {**asdict(received), "at": text(received.at)}
+
+
+def read_received(values: Json) -> Received:
+    """Read the result of `written_received`."""
+    return Received(**{**values, "at": time(values["at"])})
 
 
 def _beyond(values: Json, apart: Json) -> Json:

@@ -3,7 +3,6 @@
 import heapq
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -15,6 +14,7 @@ from gpconnect_messaging.ledger.encounters import Encounter, is_failed
 from gpconnect_messaging.ledger.records import MessageRecord, RaisedNotification, Received
 from gpconnect_messaging.ledger.stored_names import Status
 from gpconnect_messaging.ledger.table import TIME_SHARDS, Item, Key, LedgerTable, days, item, plain, shards, text, time
+from gpconnect_messaging.threads import in_threads
 
 if TYPE_CHECKING:
     from gpconnect_messaging.ledger.archive import Archive, Archived
@@ -229,9 +229,8 @@ class EncounterTable(LedgerTable):
             gone.discard(encounter.key)
             yield from encounter.records.values()
         if self._archive_by_id and gone:
-            with ThreadPoolExecutor(_THREADS) as threads:
-                for found in threads.map(self._archive_by_id.find, gone):
-                    yield from found.encounter.records.values() if found else ()
+            for found in in_threads(self._archive_by_id.find, list(gone), _THREADS):
+                yield from found.encounter.records.values() if found else ()
 
     def listed_in(self, status: Status) -> Iterator[Listed]:
         """Yield what the indexes show of messages in a status."""
@@ -297,8 +296,7 @@ class EncounterTable(LedgerTable):
         while some := list(islice(left, at_once)):
             queries = [self._day_query(shard, start, end, mailbox)
                        for day in some for shard in shards(str(day), TIME_SHARDS)]  # fmt: skip
-            with ThreadPoolExecutor(min(_THREADS, len(queries))) as threads:
-                pages = list(threads.map(lambda query: (query, self._client.query(**query)), queries))
+            pages = list(in_threads(lambda query: (query, self._client.query(**query)), queries, _THREADS))
             streams = [self._pages(query, page) for query, page in pages]
             yield from heapq.merge(*streams, key=arrived_at, reverse=True)
             at_once = 1 if any(page["Items"] for _, page in pages) else min(2 * at_once, _DAYS_AT_ONCE)

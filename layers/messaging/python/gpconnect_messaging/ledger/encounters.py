@@ -72,7 +72,7 @@ class Encounter:
     @property
     def listed(self) -> list[tuple[Status, datetime]]:
         """The statuses of the messages that lists and counts show: open or failed, and since when."""
-        found = ((record.status, record.changed_at or record.created_at) for record in self.records.values())
+        found = ((record.status, record.status_since) for record in self.records.values())
         return [(status, since) for status, since in found if not status.settled or is_failed(status)]
 
     def work_at(self, timeouts: Timeouts) -> datetime | None:
@@ -120,7 +120,7 @@ class Encounter:
     def times(self) -> Iterator[datetime]:
         """When something happened to a message, or a step of a notification was done."""
         for record in self.records.values():
-            yield from (record.changed_at or record.created_at, *(event.at for event in record.history.events))
+            yield from (record.status_since, *(event.at for event in record.history.events))
         for raised in self.notifications.values():
             yield from filter(None, (raised.notification.raised_at, raised.told_at, raised.escalated_at))
 
@@ -168,7 +168,7 @@ class Encounter:
             earlier = next((found for found in self.messages_of(number) if found.message_id == earlier_id), None)
             if earlier is None:
                 continue  # that version did not go to this recipient, or was refused
-            if not earlier.history.events or earlier.status in _NOT_LEFT:
+            if not earlier.history.events or earlier.status in _STILL_TO_SEND:
                 yield earlier
             elif earlier.status not in {Status.WITHDRAWN, Status.SUPERSEDED}:
                 return
@@ -176,7 +176,7 @@ class Encounter:
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 """The time at which nothing is due."""
-_NOT_LEFT = frozenset({Status.BUILT, Status.SENDING, Status.UNCERTAIN})
+_STILL_TO_SEND = frozenset({Status.BUILT, Status.SENDING, Status.UNCERTAIN})
 
 
 def is_failed(status: Status) -> bool:
@@ -194,7 +194,6 @@ class Draft:
         """Marks the write of this change."""
         self.changed = False
         self.recorded: list[tuple[MessageRecord, tuple[LedgerEvent, ...]]] = []
-        self.raised: list[Notification] = []
         self.arrived: list[str] = []
         """The ids of requests that are new in the ledger."""
 
@@ -242,7 +241,6 @@ class Draft:
         for notification in raised:
             state = RaisedNotification(notification=notification, due_at=notification.raised_at)
             self.set(notifications=_with(self.encounter.notifications, notification.id, state))
-            self.raised.append(notification)
 
     def follow(self, request_id: str, asked: RequestTimes, *, held: bool) -> None:
         """Make a request the encounter's newest; it supersedes the held one, and may be held itself.

@@ -42,6 +42,11 @@ class MessageRecord:
         """The status, derived from the recorded events."""
         return status_of(self.history)
 
+    @property
+    def status_since(self) -> datetime:
+        """When the status last changed (UTC)."""
+        return self.changed_at or self.created_at
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:

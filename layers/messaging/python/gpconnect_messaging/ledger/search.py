@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 LOOKS_BACK = timedelta(days=3)
 """How far a list goes back by default: over a weekend. A day takes a query a shard, even when empty."""
 MOST_COUNTED = 2_000
-_THREADS = 16
 
 _Position = tuple[datetime, str]
 """The time by which a list is ordered, and a message id."""
@@ -119,7 +118,7 @@ class Search(EncounterTable):
             (at, record)
             for batch in _batches(entries, limit + 1, lambda entry: entry.since)
             for at, record in _newest_first(
-                (_changed_at(record), record) for record in self.records_of([entry.key for entry in batch])
+                (record.status_since, record) for record in self.records_of([entry.key for entry in batch])
             )
             if record.status is status and any(record.changed_at == entry.since for entry in batch)
         )
@@ -184,7 +183,7 @@ class Search(EncounterTable):
         complete = len(arrived) <= MOST_COUNTED
         if complete:
             for record in self.records_of({values["encounter_key"] for values in arrived}):
-                if record.status.settled and not is_failed(record.status) and _changed_at(record) >= settled_since:
+                if record.status.settled and not is_failed(record.status) and record.status_since >= settled_since:
                     counted[record.status] += 1
         requests = len(arrived) if complete else self._count_arrivals(settled_since, at)
         return Counted({status: counted[status] for status in Status}, settled_since, at, oldest, requests, complete)
@@ -193,7 +192,7 @@ class Search(EncounterTable):
         """List the messages that have been in an open status longest, longest first."""
         entries = sorted(self.listed_in(status), key=lambda entry: entry.since)[:limit]
         records = [record for record in self.records_of({entry.key for entry in entries}) if record.status is status]
-        return [self._summary(record) for record in sorted(records, key=_changed_at)[:limit]]
+        return [self._summary(record) for record in sorted(records, key=lambda record: record.status_since)[:limit]]
 
     def _page_by_time(
         self,
@@ -260,7 +259,7 @@ class Search(EncounterTable):
             recipient=record.recipient,
             status=record.status,
             created_at=record.created_at,
-            changed_at=_changed_at(record),
+            changed_at=record.status_since,
             due_at=due_at(record.history, self._patience) if self._patience else None,
             mesh_message_ids=record.history.mesh_message_ids,
             became=record.history.became,
@@ -269,10 +268,6 @@ class Search(EncounterTable):
 
     def _count_arrivals(self, start: datetime, end: datetime) -> int:
         return sum(1 for _ in self.arrivals(start, end))
-
-
-def _changed_at(record: MessageRecord) -> datetime:
-    return record.changed_at or record.created_at
 
 
 def _newest_first(found: Iterable[_Found]) -> list[_Found]:

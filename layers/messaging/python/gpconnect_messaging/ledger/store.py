@@ -527,20 +527,19 @@ class Ledger(EncounterTable):
         The record and the notification are deleted, so that a person is notified if it is quarantined again. Only an
         operator may do this: the functions' roles cannot delete items.
         """
-        pk = f"MESH#{mesh_message_id}"
-        released, *others = (
-            {"TableName": self._table, "Key": item({"pk": pk, "sk": sort})}
-            for pk, sort in (
-                (pk, f"RECEIVED#{mailbox}"),
-                (f"RECEIVED#{mailbox}#{mesh_message_id}", STATE),
-            )
-        )
-        released |= {
+        record = {"pk": f"MESH#{mesh_message_id}", "sk": f"RECEIVED#{mailbox}"}
+        subject = {"pk": f"RECEIVED#{mailbox}#{mesh_message_id}", "sk": STATE}
+        only_quarantined = {
             "ConditionExpression": "outcome = :quarantined",
             "ExpressionAttributeValues": item({":quarantined": QUARANTINED}),
         }
         self._remembered.clear()
-        return self._write([{"Delete": deletion} for deletion in (released, *others)])
+        return self._write(
+            [
+                {"Delete": {"TableName": self._table, "Key": item(record), **only_quarantined}},
+                {"Delete": {"TableName": self._table, "Key": item(subject)}},
+            ]
+        )
 
     def begin_request(self, request_id: str) -> int:
         """Count the start of an attempt at a request; return how many started and did not end, this one included."""

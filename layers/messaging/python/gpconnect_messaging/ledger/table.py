@@ -13,7 +13,6 @@ takes 1,000 write units a second).
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -31,7 +30,6 @@ SHARDS = 16
 """Enough for 1,000 messages a second (docs/scale.md). Never lower it: nothing would look in the other shards."""
 TIME_SHARDS = 4
 """Enough for 1,000 requests a second. Every list by time queries them all for every day."""
-_THREADS = 16
 _LOOKED_AT_WITHIN = timedelta(days=1_000)
 _BATCH = 100
 _CONDITION_FAILED, _CONFLICT = "ConditionalCheckFailed", "TransactionConflict"
@@ -113,9 +111,8 @@ class LedgerTable:
             found = self._query(IndexName=index, KeyConditionExpression=condition, ExpressionAttributeValues=parameters)
             return list(islice(found, most))
 
-        with ThreadPoolExecutor(min(_THREADS, len(shards))) as threads:
-            for items in threads.map(of_shard, shards):
-                yield from items
+        for items in in_threads(of_shard, shards):
+            yield from items
 
     def _expiry(self, since: datetime) -> Item:
         """Return the TTL attribute: DynamoDB may delete the item after this time."""
